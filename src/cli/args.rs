@@ -1,0 +1,185 @@
+//! The words of the command line (floor 6). Commands are typed as the observatory always has, `-backup`; the bare word works too.
+
+use super::exit::Exit;
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What `backup` alone prints.
+pub(super) const USAGE: &str = "\
+USAGE: backup (command) [target] [options]
+  backup -targets                            : list available targets
+  backup -status    (target)                 : list settings for target
+  backup -backup    (target)... [--init] [--dry-run] [--reread]
+                                             : copy data from disk to mirror, and keep the night
+  backup -restore   (target) [path...] [--snapshot N | --at TIME] [--to PLACE] [--delete] [--dry-run]
+                                             : restore mirror, or any night, to disk
+  backup -check     (target) [--data]        : are mirror and store in order?
+  backup -snapshots (target)                 : list the nights that can be restored
+  backup -approve   (target) [N]             : carry out a held run
+  options: --tab FILE  --json  --quiet  --verbose  --help  --version
+backup (command) --help explains each.";
+
+const COMMANDS: [&str; 7] = ["targets", "status", "backup", "restore", "check", "snapshots", "approve"];
+
+/// A plain mirror of an archive, and behind it every earlier night.
+#[derive(Parser, Debug)]
+#[command(
+    name = "backup",
+    version,
+    disable_help_subcommand = true,
+    override_usage = "backup -COMMAND [TARGET] [OPTIONS]"
+)]
+pub(super) struct Args {
+    /// The table; else $`BACKUP_TAB`, backup.tab beside the program, ./backup.tab, /etc/backup.tab
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) tab: Option<PathBuf>,
+    /// Print JSON, one object a line
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Print problems only
+    #[arg(long, global = true)]
+    pub(super) quiet: bool,
+    /// Print every problem, however many
+    #[arg(long, global = true)]
+    pub(super) verbose: bool,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// List available targets
+    Targets,
+    /// List the settings of a target; contacts no host
+    Status {
+        /// Name of the target in backup.tab
+        target: String,
+    },
+    /// Copy what is new on SOURCE into the store, and make the mirror tree equal SOURCE
+    Backup(BackupArgs),
+    /// Carry out a run that was held: the mirror becomes what SOURCE was then
+    Approve {
+        /// Name of the target in backup.tab
+        target: String,
+        /// Number of the held snapshot; the newest, when left out
+        number: Option<u64>,
+    },
+    /// Bring back files as they were at a snapshot; what is overwritten is saved first
+    Restore(RestoreArgs),
+    /// Check store and mirror, and compare SOURCE with its newest snapshot
+    Check {
+        /// Name of the target in backup.tab
+        target: String,
+        /// Read and hash all content, of the store and of the mirror
+        #[arg(long)]
+        data: bool,
+    },
+    /// List snapshots
+    Snapshots {
+        /// Name of the target in backup.tab
+        target: String,
+    },
+}
+
+#[derive(ClapArgs, Debug)]
+pub(super) struct BackupArgs {
+    /// Names of targets in backup.tab
+    #[arg(required = true)]
+    pub(super) targets: Vec<String>,
+    /// Make a new mirror; a tree that is there already is adopted
+    #[arg(long)]
+    pub(super) init: bool,
+    /// Write nothing; say what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Read every file, even where size, times and inode are as they were
+    #[arg(long)]
+    pub(super) reread: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub(super) struct RestoreArgs {
+    /// Name of the target in backup.tab
+    pub(super) target: String,
+    /// What to restore, relative to the target (detrend/2003/bias.fits); all DIRs, when left out
+    pub(super) paths: Vec<OsString>,
+    /// From this snapshot
+    #[arg(long, value_name = "N", conflicts_with = "at")]
+    pub(super) snapshot: Option<u64>,
+    /// From the newest snapshot at or before this time: 2026-11-21, "2026-11-21 03:00", "2 days ago"
+    #[arg(long, value_name = "TIME")]
+    pub(super) at: Option<String>,
+    /// To this place instead of SOURCE
+    #[arg(long, value_name = "PLACE")]
+    pub(super) to: Option<OsString>,
+    /// Remove what the snapshot does not have (it is saved first)
+    #[arg(long)]
+    pub(super) delete: bool,
+    /// Write nothing; list what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// Parses; help, version and mistakes are printed here.
+pub(super) fn parse(words: impl Iterator<Item = OsString>) -> Result<Args, Exit> {
+    Args::try_parse_from(undash(words)).map_err(|e| {
+        let code = if e.use_stderr() { Exit::Usage } else { Exit::Done };
+        let _closed = e.print();
+        code
+    })
+}
+
+/// Turns the first `-backup` into `backup`. Options that come before it, and their values, are left alone.
+fn undash(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = words.collect();
+    let mut value_next = true;
+    for word in &mut words {
+        if std::mem::replace(&mut value_next, word == "--tab") {
+            continue;
+        }
+        let Some(text) = word.to_str() else { break };
+        if let Some(command) = text.strip_prefix('-').filter(|command| COMMANDS.contains(command)) {
+            *word = command.into();
+            break;
+        }
+        if !text.starts_with("--") {
+            break;
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Args, Command, parse, undash};
+    use clap::CommandFactory;
+    use std::ffi::OsString;
+
+    fn words(text: &str) -> impl Iterator<Item = OsString> {
+        text.split(' ').map(OsString::from).collect::<Vec<_>>().into_iter()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn dashed_and_bare_words_mean_the_same() {
+        for line in
+            ["backup -backup x", "backup backup x", "backup --tab t -backup x", "backup --json backup x --tab t"]
+        {
+            let args = parse(words(line)).unwrap();
+            assert!(matches!(args.command, Some(Command::Backup(b)) if b.targets == ["x"]), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_command_is_left_alone() {
+        assert_eq!(
+            undash(words("backup --tab -status -targets")),
+            words("backup --tab -status targets").collect::<Vec<_>>()
+        );
+    }
+}

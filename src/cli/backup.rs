@@ -1,0 +1,154 @@
+//! `-backup` and `-approve` (floor 6).
+
+use super::args::BackupArgs;
+use super::exit::Exit;
+use super::out::{Out, stderr};
+use super::table::Found;
+use super::terminal::Terminal;
+use super::{Failure, size, time};
+use crate::format::snapshot::Record;
+use crate::fs::clock;
+use crate::ops::Context;
+use crate::ops::backup::{self, Options, Report};
+use crate::table::Target;
+use crate::tree::apply::Applied;
+use serde_json::{Value, json};
+use std::time::Instant;
+
+/// Backs up the targets one after the other; one that fails does not stop the others.
+pub(super) fn run(found: &Found, args: &BackupArgs, verbose: bool, out: Out) -> Result<Exit, Failure> {
+    let targets = args.targets.iter().map(|name| found.target(name)).collect::<Result<Vec<_>, _>>()?;
+    let options = Options { init: args.init, dry_run: args.dry_run, reread: args.reread };
+    let mut worst = Exit::Done;
+    for target in targets {
+        let exit = with_context(target, verbose, out, |context| backup::backup(target, options, context));
+        worst = worst.worst(exit.unwrap_or_else(|failure| {
+            out.error(&failure.message);
+            failure.exit
+        }));
+    }
+    Ok(worst)
+}
+
+pub(super) fn approve(target: &Target, number: Option<u64>, verbose: bool, out: Out) -> Result<Exit, Failure> {
+    with_context(target, verbose, out, |context| backup::approve(target, number, context))
+}
+
+fn with_context(
+    target: &Target,
+    verbose: bool,
+    out: Out,
+    verb: impl FnOnce(Context<'_>) -> Result<Report, crate::ops::Error>,
+) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let monitor = Terminal::new(&target.name, verbose, out);
+    let random =
+        clock::random().map_err(|e| Failure { message: format!("no random numbers: {e}"), exit: Exit::Failed })?;
+    let report = verb(Context { monitor: &monitor, now: clock::now(), random });
+    monitor.finish();
+    let report = report.map_err(|e| Failure::of(&target.name, &e))?;
+    Ok(tell(target, &report, started.elapsed().as_secs_f64(), out))
+}
+
+fn tell(target: &Target, report: &Report, seconds: f64, out: Out) -> Exit {
+    match report {
+        Report::Done { record, applied } => done(target, record, applied, seconds, out),
+        Report::Held { record, rescue, reasons } => held(target, record, *rescue, reasons, out),
+        Report::Dry { taken, survey, reasons } => {
+            let text = format!(
+                "{}: dry run: {}, {}; on the mirror {} would be made, {} replaced, {} touched, {} removed ({} written){}",
+                target.name,
+                size::count(taken.totals.files, "file"),
+                size::bytes(taken.totals.bytes),
+                survey.created,
+                survey.replaced,
+                survey.touched,
+                survey.removed,
+                size::bytes(survey.bytes),
+                if reasons.is_empty() { String::new() } else { format!("; it would be held: {}", reasons.join("; ")) }
+            );
+            let value = json!({
+                "type": "dry-run", "target": target.name, "files": taken.totals.files, "bytes": taken.totals.bytes,
+                "created": survey.created, "replaced": survey.replaced, "touched": survey.touched,
+                "removed": survey.removed, "held": reasons, "problems": taken.totals.problems,
+            });
+            out.summary(&text, &value);
+            if reasons.is_empty() { partial_if(taken.totals.problems > 0) } else { Exit::Held }
+        }
+    }
+}
+
+fn partial_if(problems: bool) -> Exit {
+    if problems { Exit::Partial } else { Exit::Done }
+}
+
+fn row(target: &Target, record: &Record) -> Value {
+    json!({
+        "type": "summary", "target": target.name, "sequence": record.sequence, "kind": record.kind,
+        "time": time::rfc3339(record.time), "files": record.totals.files, "bytes": record.totals.bytes,
+        "new_bytes": record.totals.new_bytes, "problems": record.totals.problems,
+    })
+}
+
+fn done(target: &Target, record: &Record, applied: &Applied, seconds: f64, out: Out) -> Exit {
+    let totals = &record.totals;
+    let mut text = format!(
+        "{}: snapshot {}: {}, {}; {} new in the store; mirror: {} written ({}), {} removed, {} touched; {seconds:.1} s",
+        target.name,
+        record.sequence,
+        size::count(totals.files, "file"),
+        size::bytes(totals.bytes),
+        size::bytes(totals.new_bytes),
+        applied.written,
+        size::bytes(applied.bytes),
+        applied.removed,
+        applied.touched,
+    );
+    if totals.problems > 0 {
+        text += &format!("; {} not read or carried forward", totals.problems);
+    }
+    let mut value = row(target, record);
+    if let Some(object) = value.as_object_mut() {
+        let facts = [
+            ("written", applied.written),
+            ("removed", applied.removed),
+            ("touched", applied.touched),
+            ("failed", applied.failed),
+        ];
+        object.extend(facts.map(|(key, n)| (key.to_owned(), n.into())));
+        object.insert("seconds".to_owned(), seconds.into());
+    }
+    out.summary(&text, &value);
+    if applied.failed > 0 {
+        stderr(&format!(
+            "backup: {}: {} on the mirror could not be changed and are as they were; snapshot {} is safe in the store; mend the cause \
+             and run -backup again",
+            target.name,
+            size::count(applied.failed, "path"),
+            record.sequence
+        ));
+        return Exit::Failed;
+    }
+    partial_if(totals.problems > 0)
+}
+
+fn held(target: &Target, record: &Record, rescue: Option<u64>, reasons: &[String], out: Out) -> Exit {
+    let (name, number) = (&target.name, record.sequence);
+    let saved = rescue.map(|n| format!(" What was found on the mirror is snapshot {n}.")).unwrap_or_default();
+    let text = format!(
+        "{name}: HELD: {}. The mirror was not touched; the source is snapshot {number}.{saved} If all is well: backup -approve {name}; \
+         else mend it and run -backup again",
+        reasons.join("; ")
+    );
+    let mut value = row(target, record);
+    if let Some(object) = value.as_object_mut() {
+        object.insert("reasons".to_owned(), reasons.into());
+        object.insert("rescue".to_owned(), rescue.into());
+    }
+    if out.json {
+        out.summary(&text, &value);
+    } else {
+        stderr(&format!("backup: {text}"));
+    }
+    Exit::Held
+}

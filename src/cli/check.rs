@@ -1,0 +1,41 @@
+//! `-check` (floor 6).
+
+use super::exit::Exit;
+use super::out::Out;
+use super::terminal::Terminal;
+use super::{Failure, size};
+use crate::fs::clock;
+use crate::ops::Context;
+use crate::ops::check::check;
+use crate::table::Target;
+use serde_json::json;
+
+pub(super) fn run(target: &Target, data: bool, verbose: bool, out: Out) -> Result<Exit, Failure> {
+    let monitor = Terminal::new(&target.name, verbose, out);
+    let report = check(target, data, Context { monitor: &monitor, now: clock::now(), random: 0 });
+    monitor.finish();
+    let report = report.map_err(|e| Failure::of(&target.name, &e))?;
+    let verdict =
+        if report.wrong == 0 { "all in order".to_owned() } else { size::count(report.wrong, "thing") + " wrong" };
+    let mut text = format!("{}: {verdict}: {}", target.name, size::count(report.snapshots, "snapshot"));
+    if data {
+        text += &format!(", {} of packs read", size::bytes(report.bytes_read));
+    }
+    if let Some(number) = report.on_mirror {
+        text += &format!("; mirror compared with snapshot {number}{}", if data { ", all bytes" } else { "" });
+    }
+    if let Some(news) = report.source {
+        let moved = news.added + news.changed + news.removed;
+        text.push_str(&match moved {
+            0 => "; source as in the newest snapshot".to_owned(),
+            _ => format!("; source since: {} new, {} changed, {} gone", news.added, news.changed, news.removed),
+        });
+    }
+    let source = report.source.map(|n| json!({ "added": n.added, "changed": n.changed, "removed": n.removed }));
+    let value = json!({
+        "type": "summary", "target": target.name, "wrong": report.wrong, "snapshots": report.snapshots,
+        "bytes_read": report.bytes_read, "on_mirror": report.on_mirror, "source": source,
+    });
+    out.summary(&text, &value);
+    Ok(if report.wrong == 0 { Exit::Done } else { Exit::Failed })
+}

@@ -1,0 +1,81 @@
+//! The command line (floor 6): words in, verbs called, reports and exit codes out. The only room that prints.
+//!
+//! One file a command; [`args`] knows the words, [`table`] finds backup.tab, [`terminal`] shows progress, [`out`] prints, [`exit`] has the codes.
+
+mod args;
+mod backup;
+mod check;
+mod exit;
+mod out;
+mod restore;
+mod size;
+mod snapshots;
+mod status;
+mod table;
+mod targets;
+mod terminal;
+mod time;
+
+use args::{Args, Command};
+use exit::Exit;
+use out::Out;
+use std::process::ExitCode;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    raise_file_limit();
+    let args = match args::parse(std::env::args_os()) {
+        Ok(args) => args,
+        Err(exit) => return exit.into(),
+    };
+    let out = Out::new(args.json, args.quiet);
+    match run(args, out) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            out.error(&failure.message);
+            failure.exit.into()
+        }
+    }
+}
+
+/// A walk holds a descriptor a level: take what the system allows.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Without it, only trees that are deeper than the old limit fail, with a message.
+    let _unraised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+/// A command that ended with a message.
+struct Failure {
+    message: String,
+    exit: Exit,
+}
+
+impl Failure {
+    fn usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: Exit::Usage }
+    }
+
+    fn of(target: &str, error: &crate::ops::Error) -> Self {
+        let exit = if error.is_locked() { Exit::Locked } else { Exit::Failed };
+        Self { message: format!("{target}: {error}"), exit }
+    }
+}
+
+fn run(args: Args, out: Out) -> Result<Exit, Failure> {
+    let Some(command) = args.command else {
+        out.line(args::USAGE);
+        return Ok(Exit::Done);
+    };
+    let table = table::Found::load(args.tab.as_deref())?;
+    match command {
+        Command::Targets => Ok(targets::run(&table, out)),
+        Command::Status { target } => status::run(table.target(&target)?, out),
+        Command::Backup(options) => backup::run(&table, &options, args.verbose, out),
+        Command::Approve { target, number } => backup::approve(table.target(&target)?, number, args.verbose, out),
+        Command::Restore(options) => restore::run(&table, &options, args.verbose, out),
+        Command::Check { target, data } => check::run(table.target(&target)?, data, args.verbose, out),
+        Command::Snapshots { target } => snapshots::run(table.target(&target)?, out),
+    }
+}

@@ -1,0 +1,130 @@
+//! `-restore` (floor 6).
+
+use super::args::RestoreArgs;
+use super::exit::Exit;
+use super::out::Out;
+use super::table::Found;
+use super::terminal::Terminal;
+use super::{Failure, size, time};
+use crate::fs::clock;
+use crate::ops::Context;
+use crate::ops::restore::{Options, Report, restore};
+use crate::ops::snapshots::Which;
+use crate::path::{RelPath, shown};
+use crate::place::Place;
+use crate::tree::plan::Action;
+use serde_json::json;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+pub(super) fn run(found: &Found, args: &RestoreArgs, verbose: bool, out: Out) -> Result<Exit, Failure> {
+    let target = found.target(&args.target)?;
+    let now = clock::now();
+    let options = Options {
+        paths: args.paths.iter().map(|path| parse_path(path)).collect::<Result<_, _>>()?,
+        which: which(args, now)?,
+        to: args.to.as_deref().map(local_place).transpose()?,
+        delete: args.delete,
+        dry_run: args.dry_run,
+    };
+    let monitor = Terminal::new(&target.name, verbose, out);
+    let context = Context { monitor: &monitor, now, random: 0 };
+    let report = restore(target, &options, context, &mut |action| show_action(action, out));
+    monitor.finish();
+    let report = report.map_err(|e| Failure::of(&target.name, &e))?;
+    Ok(tell(&target.name, args, &report, out))
+}
+
+/// A PATH as typed: a trailing slash and a leading `./` do no harm.
+fn parse_path(text: &OsStr) -> Result<RelPath, Failure> {
+    let bytes = text.as_bytes();
+    let names: Vec<&[u8]> = bytes.split(|&b| b == b'/').filter(|name| !name.is_empty() && *name != b".").collect();
+    let bad = |why: &str| {
+        Failure::usage(format!("{}: {why}; paths are relative to the target: detrend/2003/bias.fits", shown(bytes)))
+    };
+    if bytes.first() == Some(&b'/') {
+        return Err(bad("it begins with a slash"));
+    }
+    RelPath::new(names.join(&b'/')).map_err(|e| bad(&e.to_string()))
+}
+
+fn which(args: &RestoreArgs, now: crate::entry::Time) -> Result<Which, Failure> {
+    match (&args.at, args.snapshot) {
+        (_, Some(n)) => Ok(Which::Number(n)),
+        (Some(text), None) => time::parse(text, now).map(Which::At).ok_or_else(|| {
+            let text = shown(text.as_bytes());
+            Failure::usage(format!("--at {text}: not a time; as 2026-11-21, \"2026-11-21 03:00\" or \"2 days ago\""))
+        }),
+        (None, None) => Ok(Which::Newest),
+    }
+}
+
+fn local_place(text: &OsStr) -> Result<PathBuf, Failure> {
+    let place =
+        Place::parse(text.as_bytes()).map_err(|e| Failure::usage(format!("--to {}: {e}", shown(text.as_bytes()))))?;
+    if place.is_local(&clock::host_name()) {
+        Ok(place.path)
+    } else {
+        Err(Failure::usage(format!("--to {place}: is on another host, which this version cannot reach")))
+    }
+}
+
+fn show_action(action: &Action, out: Out) {
+    let verb = match action {
+        Action::Put { old: None, .. } | Action::Link { old: None, .. } => "create",
+        Action::Put { .. } | Action::Link { .. } => "replace",
+        Action::Meta { .. } => "touch",
+        Action::Remove { .. } => "remove",
+    };
+    let path = action.path().to_string();
+    out.summary(&format!("{verb:8} {path}"), &json!({ "type": "would", "action": verb, "path": path }));
+}
+
+fn tell(target: &str, args: &RestoreArgs, report: &Report, out: Out) -> Exit {
+    let (number, survey) = (report.record.sequence, &report.survey);
+    let applied = report.applied.unwrap_or_default();
+    let to = args.to.as_deref().map(|place| shown(place.as_bytes()));
+    let place = to.clone().map_or_else(|| "SOURCE".to_owned(), |place| place);
+    let mut text = if report.applied.is_none() {
+        format!(
+            "{target}: dry run: snapshot {number} to {place}: {} would be created, {} replaced, {} touched, {} removed ({})",
+            survey.created,
+            survey.replaced,
+            survey.touched,
+            survey.removed,
+            size::bytes(survey.bytes)
+        )
+    } else {
+        format!(
+            "{target}: snapshot {number} of {} restored to {place}: {} written ({}), {} touched, {} removed",
+            time::local(report.record.time),
+            applied.written,
+            size::bytes(applied.bytes),
+            applied.touched,
+            applied.removed
+        )
+    };
+    if let Some(rescue) = report.rescue {
+        let delete = if args.to.is_none() || args.delete { " --delete" } else { "" };
+        let to = to.map(|place| format!(" --to {}", quoted(&place))).unwrap_or_default();
+        text += &format!("\n  to undo: backup -restore {target} --snapshot {rescue}{to}{delete}");
+    }
+    let value = json!({
+        "type": "summary", "target": target, "sequence": number, "place": place, "created": survey.created,
+        "replaced": survey.replaced, "touched": survey.touched, "removed": survey.removed, "bytes": survey.bytes,
+        "failed": applied.failed, "unread": report.unread, "rescue": report.rescue, "dry_run": report.applied.is_none(),
+    });
+    out.summary(&text, &value);
+    match (applied.failed, report.unread) {
+        (0, 0) => Exit::Done,
+        (0, _) => Exit::Partial,
+        _ => Exit::Failed,
+    }
+}
+
+/// As a shell wants it.
+fn quoted(text: &str) -> String {
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+:,@%".contains(&b));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}

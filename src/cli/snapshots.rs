@@ -1,0 +1,50 @@
+//! `-snapshots` (floor 6).
+
+use super::exit::Exit;
+use super::out::{Out, stderr};
+use super::{Failure, size, time};
+use crate::format::snapshot::Kind;
+use crate::ops::snapshots::snapshots;
+use crate::path::shown;
+use crate::table::Target;
+use serde_json::json;
+
+pub(super) fn run(target: &Target, out: Out) -> Result<Exit, Failure> {
+    let records = snapshots(target).map_err(|e| Failure::of(&target.name, &e))?;
+    if !out.json && !out.quiet {
+        out.line("     n  kind    time                      files       bytes         new  note");
+    }
+    let mut exit = Exit::Done;
+    for record in records {
+        let record = match record {
+            Ok(record) => record,
+            Err(e) => {
+                stderr(&format!("backup: {}: {e}", target.name));
+                exit = Exit::Failed;
+                continue;
+            }
+        };
+        let totals = &record.totals;
+        let note = shown(&record.note);
+        let kind = match record.kind {
+            Kind::Backup => "backup",
+            Kind::Rescue => "rescue",
+            Kind::Held => "held",
+        };
+        let text = format!(
+            "{:6}  {kind:6}  {}  {:>9}  {:>10}  {:>10}  {note}",
+            record.sequence,
+            time::local(record.time),
+            totals.files,
+            size::bytes(totals.bytes),
+            size::bytes(totals.new_bytes)
+        );
+        let value = json!({
+            "sequence": record.sequence, "time": time::rfc3339(record.time), "kind": record.kind, "files": totals.files,
+            "bytes": totals.bytes, "new_bytes": totals.new_bytes, "pinned": false, "directories": totals.directories,
+            "others": totals.others, "problems": totals.problems, "note": note,
+        });
+        out.summary(text.trim_end(), &value);
+    }
+    Ok(exit)
+}

@@ -1,0 +1,90 @@
+//! Finding and reading backup.tab (floor 6).
+
+use super::Failure;
+use crate::fs::{clock, durable};
+use crate::limits::TEXT_MAX;
+use crate::path::shown;
+use crate::table::{Table, Target};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+const NAME: &str = "backup.tab";
+
+/// A table and where it was found.
+pub(super) struct Found {
+    pub(super) table: Table,
+    path: PathBuf,
+}
+
+fn name(path: &Path) -> String {
+    shown(path.as_os_str().as_bytes())
+}
+
+impl Found {
+    /// From `--tab`, `$BACKUP_TAB`, beside the program, the current folder, or /etc, whichever is first.
+    pub(super) fn load(tab: Option<&Path>) -> Result<Self, Failure> {
+        let path = find(tab)?;
+        let read = |e: &dyn std::fmt::Display| Failure::usage(format!("{}: {e}", name(&path)));
+        let bytes = durable::read(&path, TEXT_MAX).map_err(|e| read(&e.source))?;
+        must_be_safe(&path)?;
+        let absolute = std::path::absolute(&path).map_err(|e| read(&e))?;
+        let folder = absolute.parent().unwrap_or(Path::new("/"));
+        let table = Table::parse(&bytes, &path, folder, &clock::host_name());
+        let table = table.map_err(|e| Failure::usage(e.to_string()))?;
+        Ok(Self { table, path })
+    }
+
+    /// The target of this name, or the names that there are.
+    pub(super) fn target(&self, wanted: &str) -> Result<&Target, Failure> {
+        self.table.find(wanted).ok_or_else(|| {
+            let names: Vec<&str> = self.table.targets.iter().map(|target| target.name.as_str()).collect();
+            let hint = self.table.suggest(wanted).map(|name| format!(" ({name}?)")).unwrap_or_default();
+            let (wanted, names) = (shown(wanted.as_bytes()), names.join(", "));
+            Failure::usage(format!("{}: there is no target {wanted}{hint}; there are: {names}", name(&self.path)))
+        })
+    }
+}
+
+fn find(tab: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(path) = tab {
+        return Ok(path.to_path_buf());
+    }
+    if let Some(path) = std::env::var_os("BACKUP_TAB").filter(|value| !value.is_empty()) {
+        return Ok(path.into());
+    }
+    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(NAME)));
+    let candidates: Vec<PathBuf> =
+        beside.into_iter().chain([PathBuf::from(NAME), Path::new("/etc").join(NAME)]).collect();
+    let there = candidates.iter().find(|path| path.exists());
+    there.cloned().ok_or_else(|| {
+        let looked: Vec<String> = candidates.iter().map(|path| name(path)).collect();
+        Failure::usage(format!("no table: not given by --tab or $BACKUP_TAB, and none of {} exists", looked.join(", ")))
+    })
+}
+
+/// Whoever may write to the table decides what root reads and overwrites.
+fn must_be_safe(path: &Path) -> Result<(), Failure> {
+    if !clock::is_root() {
+        return Ok(());
+    }
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let Ok(file) = real.metadata() else { return Ok(()) };
+    if file.mode() & 0o022 != 0 || file.uid() != 0 {
+        return Err(Failure::usage(format!(
+            "{}: others may write to this table, and root would obey it: chown root and chmod go-w it",
+            name(path)
+        )));
+    }
+    // In a folder that all may write to, anybody may put another table in its place, unless it is sticky as /tmp is.
+    for folder in real.ancestors().skip(1) {
+        if folder.metadata().is_ok_and(|folder| folder.mode() & 0o1002 == 0o002) {
+            let folder = name(folder);
+            return Err(Failure::usage(format!(
+                "{}: everybody may write to {folder}, and so replace this table: chmod o-w {folder}",
+                name(path)
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Progress on a terminal, problems on standard error (floor 6).
+
+use super::out::{Out, stderr};
+use crate::limits::PROBLEMS_SHOWN;
+use crate::monitor::{Monitor, Phase};
+use crate::path::RelPath;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Shows one run of one target.
+pub(super) struct Terminal {
+    target: String,
+    out: Out,
+    bar: ProgressBar,
+    files: AtomicU64,
+    problems: AtomicUsize,
+    verbose: bool,
+}
+
+impl Terminal {
+    pub(super) fn new(target: &str, verbose: bool, out: Out) -> Self {
+        let show = std::io::stderr().is_terminal() && !out.quiet && !out.json;
+        let bar = ProgressBar::no_length();
+        bar.set_draw_target(if show { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
+        Self { target: target.to_owned(), out, bar, files: AtomicU64::new(0), problems: AtomicUsize::new(0), verbose }
+    }
+
+    fn tell(&self, line: &str) {
+        self.bar.suspend(|| stderr(line));
+    }
+
+    /// Ends the display; says how many problems were not shown.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+        let hidden = self.problems.load(Ordering::Relaxed).saturating_sub(self.limit());
+        if hidden > 0 && !self.out.json {
+            stderr(&format!("backup: {}: {hidden} more of these; --verbose shows all", self.target));
+        }
+    }
+
+    const fn limit(&self) -> usize {
+        if self.verbose { usize::MAX } else { PROBLEMS_SHOWN }
+    }
+}
+
+impl Monitor for Terminal {
+    fn begin(&self, phase: Phase, _files: Option<u64>, bytes: Option<u64>) {
+        let word = match phase {
+            Phase::Reading => "reading",
+            Phase::Comparing => "comparing",
+            Phase::Writing => "writing",
+            Phase::Verifying => "verifying",
+        };
+        self.files.store(0, Ordering::Relaxed);
+        self.bar.reset();
+        let known = bytes.filter(|&b| b > 0);
+        self.bar.set_length(known.unwrap_or(0));
+        let form = if known.is_some() {
+            "{prefix} {wide_bar} {msg}  {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left"
+        } else {
+            "{prefix} {spinner} {msg}  {decimal_bytes}  {decimal_bytes_per_sec}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(form) {
+            self.bar.set_style(style);
+        }
+        self.bar.set_prefix(format!("{}: {word}", self.target));
+        self.bar.enable_steady_tick(Duration::from_millis(200));
+    }
+
+    fn advance(&self, files: u64, bytes: u64) {
+        let files = self.files.fetch_add(files, Ordering::Relaxed) + files;
+        self.bar.inc(bytes);
+        if files.is_multiple_of(64) {
+            self.bar.set_message(format!("{files} files"));
+        }
+    }
+
+    fn problem(&self, path: &RelPath, message: &str) {
+        let number = self.problems.fetch_add(1, Ordering::Relaxed);
+        if self.out.json {
+            let line =
+                json!({ "type": "problem", "target": self.target, "path": path.to_string(), "message": message });
+            self.out.line(&line.to_string());
+        } else if number < self.limit() {
+            self.tell(&format!("backup: {}: {path}: {message}", self.target));
+        }
+    }
+
+    fn note(&self, message: &str) {
+        if self.out.json {
+            self.out.line(&json!({ "type": "note", "target": self.target, "message": message }).to_string());
+        } else {
+            self.tell(&format!("backup: {}: {message}", self.target));
+        }
+    }
+}

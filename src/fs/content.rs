@@ -1,0 +1,52 @@
+//! Reading the data of a file around its holes, and writing files with holes (floor 1).
+
+use rustix::fs::SeekFrom;
+use rustix::io::Errno;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// Where the next data of the file begins and ends at or after `at`, below `size`; none when only a hole is left. A file system that
+/// knows no holes says that all is data.
+pub fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<(u64, u64)>> {
+    if at >= size {
+        return Ok(None);
+    }
+    let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+        Ok(start) if start >= size => return Ok(None),
+        Ok(start) => start,
+        // Only a hole is left, to the end of the file.
+        Err(Errno::NXIO) => return Ok(None),
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Some((at, size))),
+        Err(e) => return Err(e.into()),
+    };
+    match rustix::fs::seek(file, SeekFrom::Hole(start)) {
+        Ok(end) => Ok(Some((start, end.min(size)))),
+        // No holes known here; or (NXIO) the file was cut meanwhile, which reading will notice.
+        Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NXIO) => Ok(Some((start, size))),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Reads at `at` until the buffer is full or the file ends; gives the number of bytes read.
+pub fn read_at(file: &File, mut at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        let Some(rest) = buffer.get_mut(filled..) else { break };
+        match file.read_at(rest, at) {
+            Ok(0) => break,
+            Ok(n) => {
+                filled += n;
+                at += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
+}
+
+/// Writes all of `bytes` at `at`.
+pub fn write_at(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
+    file.write_all_at(bytes, at)
+}

@@ -1,0 +1,152 @@
+//! A held directory: every access to a tree is one name below an open descriptor (floor 1).
+//!
+//! Whoever swaps a directory for a symlink while we work changes nothing for us: no path string is ever resolved below a root, and
+//! no last component is followed.
+
+use super::stat::Stat;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Dir(OwnedFd);
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+impl Dir {
+    /// Opens a root that the operator named; symlinks in it are followed.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self(rustix::fs::open(path, DIRECTORY, Mode::empty())?))
+    }
+
+    /// Opens a directory in this one; a symlink is an error.
+    pub fn child(&self, name: &[u8]) -> io::Result<Self> {
+        Ok(Self(rustix::fs::openat(&self.0, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?))
+    }
+
+    /// A second descriptor of the same directory.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
+    /// The names in it, in no order, without `.` and `..`.
+    pub fn names(&self) -> io::Result<Vec<Vec<u8>>> {
+        let mut names = Vec::new();
+        for item in rustix::fs::Dir::read_from(&self.0)? {
+            let item = item?;
+            let name = item.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.push(name.to_vec());
+            }
+        }
+        Ok(names)
+    }
+
+    /// What is at `name`; a symlink is not followed.
+    pub fn stat(&self, name: &[u8]) -> io::Result<Stat> {
+        Ok(rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?.into())
+    }
+
+    /// As [`Dir::stat`]; nothing there is not an error.
+    pub fn stat_if_any(&self, name: &[u8]) -> io::Result<Option<Stat>> {
+        match self.stat(name) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// What this directory itself is.
+    pub fn stat_self(&self) -> io::Result<Stat> {
+        Ok(rustix::fs::fstat(&self.0)?.into())
+    }
+
+    /// Opens a file for reading and proves by the descriptor that it is a regular file: never blocks on a pipe, never follows a
+    /// symlink, leaves the access time alone where it may.
+    pub fn open_file(&self, name: &[u8]) -> io::Result<(File, Stat)> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = match rustix::fs::openat(&self.0, name, flags | OFlags::NOATIME, Mode::empty()) {
+            Err(rustix::io::Errno::PERM) => rustix::fs::openat(&self.0, name, flags, Mode::empty())?,
+            other => other?,
+        };
+        let stat = Stat::from(rustix::fs::fstat(&fd)?);
+        if stat.is_file() {
+            Ok((File::from(fd), stat))
+        } else {
+            Err(io::Error::other("it is no regular file any more"))
+        }
+    }
+
+    /// Makes a new file, readable and writable by us alone; an existing name is an error.
+    pub fn create_file(&self, name: &[u8]) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?))
+    }
+
+    /// Makes a directory that only we can enter; an existing name is an error.
+    pub fn make_dir(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::mkdirat(&self.0, name, Mode::RWXU)?)
+    }
+
+    /// Opens a directory in this one, made first where it is missing.
+    pub fn child_or_new(&self, name: &[u8]) -> io::Result<Self> {
+        match self.make_dir(name) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+            _ => self.child(name),
+        }
+    }
+
+    /// Makes a symlink.
+    pub fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::symlinkat(target, &self.0, name)?)
+    }
+
+    /// Makes a fifo, socket or device with mode 0600.
+    pub fn make_special(&self, name: &[u8], kind: FileType, device: (u32, u32)) -> io::Result<()> {
+        let number = rustix::fs::makedev(device.0, device.1);
+        Ok(rustix::fs::mknodat(&self.0, name, kind, Mode::RUSR | Mode::WUSR, number)?)
+    }
+
+    /// Makes `name` in `to` a further name of `from` in this directory.
+    pub fn link(&self, from: &[u8], to: &Self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::linkat(&self.0, from, &to.0, name, AtFlags::empty())?)
+    }
+
+    /// Where the symlink `name` points.
+    pub fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
+        Ok(rustix::fs::readlinkat(&self.0, name, Vec::new())?.into_bytes())
+    }
+
+    /// Moves `from` to `name` in `to`; an existing `name` is an error.
+    pub fn rename_new(&self, from: &[u8], to: &Self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::renameat_with(&self.0, from, &to.0, name, RenameFlags::NOREPLACE)?)
+    }
+
+    /// Swaps `from` with `name` in `to`, atomically, whatever kinds they are.
+    pub fn exchange(&self, from: &[u8], to: &Self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::renameat_with(&self.0, from, &to.0, name, RenameFlags::EXCHANGE)?)
+    }
+
+    /// Removes a name that is not a directory.
+    pub fn unlink(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    /// Removes an empty directory.
+    pub fn remove_dir(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
+    }
+
+    /// Writes everything of this directory's file system to the medium.
+    pub fn sync_file_system(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.0)?)
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,100 @@
+//! Our own files: written aside, synced, renamed into place, their folder synced (floor 1; reference: fsync(2), rename(2)).
+//!
+//! The first error of a sync is final: what was being written is given up, never retried (a second fsync may claim success for
+//! pages that were lost).
+
+use super::Error;
+use rustix::fs::{CWD, RenameFlags};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Prefix of the names of unfinished files.
+pub const TMP: &str = "tmp-";
+
+/// Makes a folder that only we can enter, and those above it; an existing one is fine.
+pub fn make_folder(path: &Path) -> Result<(), Error> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|e| Error::new("make the folder", path, e))
+}
+
+/// Makes the names in a folder durable.
+pub fn sync_folder(path: &Path) -> Result<(), Error> {
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| Error::new("sync the folder", path, e))
+}
+
+/// Makes a new file with mode 0600 that must not exist.
+pub fn create(path: &Path) -> Result<File, Error> {
+    let opened = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
+    opened.map_err(|e| Error::new("create", path, e))
+}
+
+/// Renames a synced file into place and makes that durable. An existing file of the same name is kept and the new one removed: names of
+/// store files are hashes of their content, so both are the same.
+pub fn publish(from: &Path, to: &Path) -> Result<(), Error> {
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::EXIST) => remove(from)?,
+        Err(e) => return Err(Error::new("rename into place", to, e)),
+    }
+    to.parent().map_or(Ok(()), sync_folder)
+}
+
+fn write_aside(path: &Path, bytes: &[u8]) -> Result<PathBuf, Error> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = path.with_file_name(format!("{TMP}{name}"));
+    remove_if_any(&aside)?;
+    let mut file = create(&aside)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| Error::new("write", &aside, e))?;
+    Ok(aside)
+}
+
+/// Writes a small file durably under a new name; an existing one is an error.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let aside = write_aside(path, bytes)?;
+    rustix::fs::renameat_with(CWD, &aside, CWD, path, RenameFlags::NOREPLACE)
+        .map_err(|e| Error::new("rename into place", path, e))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Writes a small file durably, in place of the old one if there is one.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let aside = write_aside(path, bytes)?;
+    std::fs::rename(&aside, path).map_err(|e| Error::new("rename into place", path, e))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Reads a whole file that must not be longer than `limit` bytes.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let fail = |e| Error::new("read", path, e);
+    let file = File::open(path).map_err(fail)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if bytes.len() as u64 > limit {
+        Err(fail(io::Error::other("it is too long for what it should be")))
+    } else {
+        Ok(bytes)
+    }
+}
+
+/// Removes one of our own files.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    std::fs::remove_file(path).map_err(|e| Error::new("remove", path, e))
+}
+
+/// Removes one of our own files if it is there.
+pub fn remove_if_any(path: &Path) -> Result<(), Error> {
+    match remove(path) {
+        Err(e) if e.is_missing() => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether something is at this path; an error other than "nothing there" is one.
+pub fn exists(path: &Path) -> Result<bool, Error> {
+    path.try_exists().map_err(|e| Error::new("look at", path, e))
+}

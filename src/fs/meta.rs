@@ -1,0 +1,181 @@
+//! Reading and setting owner, mode, times and extended attributes (floor 1).
+//!
+//! Order when setting: owner (it clears setuid and capabilities), mode, attributes, times last.
+
+use super::dir::Dir;
+use super::stat::Stat;
+use crate::entry::{Meta, Time, Xattr};
+use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
+use rustix::io::Errno;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+/// How to reach an object: by its own descriptor where it can be opened, else by a name in a held directory.
+#[derive(Clone, Copy)]
+pub enum At<'a> {
+    /// An open file or directory.
+    Open(BorrowedFd<'a>),
+    /// A symlink, fifo, socket or device, or anything that cannot be opened.
+    Name(&'a Dir, &'a [u8]),
+}
+
+impl<'a> At<'a> {
+    /// An open directory.
+    pub fn dir(dir: &'a Dir) -> Self {
+        At::Open(dir.fd())
+    }
+
+    /// An open file.
+    pub fn file(file: &'a impl AsFd) -> Self {
+        At::Open(file.as_fd())
+    }
+
+    /// The kernel has no xattr calls relative to a directory: this path leads through the descriptor and follows nothing below it.
+    fn proc_path(dir: &Dir, name: &[u8]) -> io::Result<CString> {
+        let mut path = format!("/proc/self/fd/{}/", dir.fd().as_raw_fd()).into_bytes();
+        path.extend_from_slice(name);
+        Ok(CString::new(path)?)
+    }
+
+    /// The extended attributes, sorted by name; none where the file system has none.
+    pub fn xattrs(&self) -> io::Result<Vec<Xattr>> {
+        let path = if let At::Name(dir, name) = self { Some(Self::proc_path(dir, name)?) } else { None };
+        let list = grow(|buffer| match (self, &path) {
+            (At::Open(fd), _) => rustix::fs::flistxattr(fd, buffer),
+            (At::Name(..), Some(path)) => rustix::fs::llistxattr(path, buffer),
+            (At::Name(..), None) => Ok(0),
+        });
+        let list = match list {
+            Err(Errno::NOTSUP) => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut found = Vec::new();
+        for name in list.split(|&b| b == 0).filter(|name| !name.is_empty()) {
+            let value = grow(|buffer| match (self, &path) {
+                (At::Open(fd), _) => rustix::fs::fgetxattr(fd, name, buffer),
+                (At::Name(..), Some(path)) => rustix::fs::lgetxattr(path, name, buffer),
+                (At::Name(..), None) => Ok(0),
+            });
+            match value {
+                Ok(value) => found.push(Xattr { name: name.to_vec(), value }),
+                // Gone since it was listed, or not for us to see.
+                Err(Errno::NODATA | Errno::NOTSUP) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    fn set_xattr(&self, xattr: &Xattr) -> io::Result<()> {
+        let (name, value, flags) = (xattr.name.as_slice(), xattr.value.as_slice(), XattrFlags::empty());
+        match self {
+            At::Open(fd) => rustix::fs::fsetxattr(fd, name, value, flags)?,
+            At::Name(dir, at) => rustix::fs::lsetxattr(Self::proc_path(dir, at)?, name, value, flags)?,
+        }
+        Ok(())
+    }
+
+    fn remove_xattr(&self, name: &[u8]) -> io::Result<()> {
+        match self {
+            At::Open(fd) => rustix::fs::fremovexattr(fd, name)?,
+            At::Name(dir, at) => rustix::fs::lremovexattr(Self::proc_path(dir, at)?, name)?,
+        }
+        Ok(())
+    }
+
+    fn chown(&self, uid: u32, gid: u32) -> io::Result<()> {
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        match self {
+            At::Open(fd) => rustix::fs::fchown(fd, uid, gid)?,
+            At::Name(dir, name) => rustix::fs::chownat(dir.fd(), *name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?,
+        }
+        Ok(())
+    }
+
+    /// Sets the permissions. Only for objects that are known not to be symlinks: `chmodat` follows them.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        let mode = Mode::from_raw_mode(mode);
+        match self {
+            At::Open(fd) => rustix::fs::fchmod(fd, mode)?,
+            At::Name(dir, name) => rustix::fs::chmodat(dir.fd(), *name, mode, AtFlags::empty())?,
+        }
+        Ok(())
+    }
+
+    /// Sets the time of the last change of content.
+    pub fn set_mtime(&self, mtime: Time) -> io::Result<()> {
+        let times = Timestamps {
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanoseconds.into() },
+        };
+        match self {
+            At::Open(fd) => rustix::fs::futimens(fd, &times)?,
+            At::Name(dir, name) => rustix::fs::utimensat(dir.fd(), *name, &times, AtFlags::SYMLINK_NOFOLLOW)?,
+        }
+        Ok(())
+    }
+
+    /// Gives a new object its metadata. Without the right to give files away the owner stays ours: the manifest has the real one.
+    pub fn give(&self, meta: &Meta, is_symlink: bool, is_root: bool) -> io::Result<()> {
+        if is_root {
+            self.chown(meta.uid, meta.gid)?;
+        }
+        if !is_symlink {
+            self.set_mode(meta.mode)?;
+        }
+        for xattr in &meta.xattrs {
+            self.try_xattr(xattr, is_root)?;
+        }
+        self.set_mtime(meta.mtime)
+    }
+
+    /// Changes the metadata of an existing object, whose state is `now`, to `meta`.
+    pub fn change(&self, now: &Stat, meta: &Meta, is_symlink: bool, is_root: bool) -> io::Result<()> {
+        let moved = is_root && (now.uid, now.gid) != (meta.uid, meta.gid);
+        if moved {
+            self.chown(meta.uid, meta.gid)?;
+        }
+        if !is_symlink && (moved || now.mode != meta.mode) {
+            self.set_mode(meta.mode)?;
+        }
+        let have = self.xattrs()?;
+        for extra in have.iter().filter(|h| meta.xattrs.iter().all(|w| w.name != h.name)) {
+            match self.remove_xattr(&extra.name) {
+                // The kernel keeps some (a security label): not ours to remove.
+                Err(e) if !is_root || e.raw_os_error() == Some(Errno::NODATA.raw_os_error()) => drop(e),
+                other => other?,
+            }
+        }
+        for xattr in meta.xattrs.iter().filter(|w| !have.contains(w)) {
+            self.try_xattr(xattr, is_root)?;
+        }
+        self.set_mtime(meta.mtime)
+    }
+
+    /// An ordinary user may not set all namespaces; what cannot be set stays in the manifest.
+    fn try_xattr(&self, xattr: &Xattr, is_root: bool) -> io::Result<()> {
+        let refused = [Errno::PERM, Errno::ACCESS, Errno::NOTSUP].map(Errno::raw_os_error);
+        match self.set_xattr(xattr) {
+            Err(e) if !is_root && e.raw_os_error().is_some_and(|n| refused.contains(&n)) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// Calls with growing buffers until the answer fits.
+fn grow(mut call: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    let mut buffer = vec![0; 256];
+    loop {
+        match call(&mut buffer) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return Ok(buffer);
+            }
+            // 64 KiB is the kernel's own limit for both a list and a value.
+            Err(Errno::RANGE) if buffer.len() < 128 << 10 => buffer.resize(buffer.len() * 8, 0),
+            Err(e) => return Err(e),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The only room with system calls on files (floor 1).
+//!
+//! Two halves. Trees that others may write to are reached by held directory descriptors and single names ([`dir`], [`meta`],
+//! [`content`]); these return plain `io::Error`s and the caller adds the path inside the target. Our own files are reached by path
+//! ([`durable`], [`lock`], [`map`]) and their errors name it.
+
+pub mod clock;
+pub mod content;
+pub mod dir;
+pub mod durable;
+pub mod lock;
+pub mod map;
+pub mod meta;
+pub mod stat;
+
+use crate::path::shown;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// A failed operation on one of our own files.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} {path}: {source}")]
+pub struct Error {
+    doing: &'static str,
+    path: String,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+impl Error {
+    /// `doing` completes "cannot ...".
+    pub fn new(doing: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self { doing, path: shown(path.as_os_str().as_bytes()), source: source.into() }
+    }
+
+    /// Whether the file simply is not there.
+    pub fn is_missing(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+}

@@ -1,0 +1,85 @@
+//! What the file system says of one name (floor 1).
+
+use crate::entry::{Identity, Time};
+use rustix::fs::FileType;
+
+/// The result of one `stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Kind of the file.
+    pub kind: FileType,
+    /// The low 12 bits of `st_mode`.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Length in bytes.
+    pub size: u64,
+    /// Last change of content.
+    pub mtime: Time,
+    /// Last change of the inode.
+    pub ctime: Time,
+    /// Inode number.
+    pub inode: u64,
+    /// Number of the file system.
+    pub device: u64,
+    /// Number of names.
+    pub links: u64,
+    /// Bytes that the file takes on the medium.
+    pub allocated: u64,
+    /// For devices: major and minor number.
+    pub special: (u32, u32),
+}
+
+impl Stat {
+    /// Whether this is a directory.
+    pub fn is_directory(&self) -> bool {
+        self.kind == FileType::Directory
+    }
+
+    /// Whether this is a regular file.
+    pub fn is_file(&self) -> bool {
+        self.kind == FileType::RegularFile
+    }
+
+    /// Whether the file may have holes.
+    pub fn may_have_holes(&self) -> bool {
+        self.allocated < self.size
+    }
+
+    /// Whether nothing changed between two looks at the same open file.
+    pub fn is_unchanged_since(&self, before: &Self) -> bool {
+        (self.size, self.mtime, self.ctime) == (before.size, before.mtime, before.ctime)
+    }
+
+    /// Inode and ctime, for noticing changes.
+    pub fn identity(&self) -> Identity {
+        Identity { inode: self.inode, ctime: self.ctime }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the kernel's own widths; nanoseconds are below 10^9"
+)]
+#[expect(clippy::unnecessary_cast, reason = "the types differ between architectures")]
+impl From<rustix::fs::Stat> for Stat {
+    fn from(s: rustix::fs::Stat) -> Self {
+        Self {
+            kind: FileType::from_raw_mode(s.st_mode),
+            mode: s.st_mode & 0o7777,
+            uid: s.st_uid,
+            gid: s.st_gid,
+            size: s.st_size as u64,
+            mtime: Time { seconds: s.st_mtime as i64, nanoseconds: s.st_mtime_nsec as u32 },
+            ctime: Time { seconds: s.st_ctime as i64, nanoseconds: s.st_ctime_nsec as u32 },
+            inode: s.st_ino as u64,
+            device: s.st_dev as u64,
+            links: s.st_nlink as u64,
+            allocated: (s.st_blocks as u64).saturating_mul(512),
+            special: (rustix::fs::major(s.st_rdev), rustix::fs::minor(s.st_rdev)),
+        }
+    }
+}

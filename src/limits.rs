@@ -1,0 +1,81 @@
+//! Every bound of the program in one place (floor 0): sizes, counts, memory.
+//!
+//! Nothing that is read from disk, table or wire may make the program allocate more than a limit named here.
+
+/// Shortest chunk that the cutter makes, except the last of a file.
+pub const CHUNK_MIN: usize = 256 << 10;
+/// Average chunk.
+pub const CHUNK_AVERAGE: usize = 1 << 20;
+/// Longest chunk (format-spec.md, 3).
+pub const CHUNK_MAX: usize = 4 << 20;
+
+/// Chunks below this are gathered into blocks; larger ones stand alone.
+pub const GATHER_BELOW: usize = CHUNK_MIN;
+/// A gathered block is closed when it holds this much.
+pub const BLOCK_TARGET: usize = 1 << 20;
+/// Plain bytes of a block that a reader accepts (format-spec.md, 3).
+pub const BLOCK_MAX: usize = 8 << 20;
+/// Chunks of a block that a reader accepts: no chunk is empty.
+pub const BLOCK_CHUNKS_MAX: usize = 1 << 20;
+
+/// A pack is closed when it passes this.
+pub const PACK_TARGET: u64 = 64 << 20;
+/// Length of a pack that a reader accepts.
+pub const PACK_MAX: u64 = 1 << 30;
+
+/// An encoded entry.
+pub const ENTRY_MAX: usize = 4 << 20;
+/// A manifest node is not cut before it has this many bytes.
+pub const NODE_MIN: usize = 4 << 10;
+/// A manifest node is cut when it has this many bytes.
+pub const NODE_CUT: usize = 256 << 10;
+/// Plain bytes of a manifest node that a reader accepts: `NODE_CUT` and one entry more fit.
+pub const NODE_MAX: usize = BLOCK_MAX;
+/// One path in so many ends a segment.
+pub const SEGMENT_MODULUS: u16 = 128;
+/// One child in so many ends an inner node.
+pub const INNER_MODULUS: u16 = 64;
+/// Levels of a manifest tree.
+pub const LEVELS_MAX: u8 = 16;
+
+/// A file with more extents than this has them listed in chunks of their own.
+pub const EXTENTS_DIRECT: usize = 1024;
+/// One extent in so many ends a list chunk.
+pub const EXTENT_LIST_MODULUS: u16 = 1024;
+/// Extents in one list chunk at most.
+pub const EXTENT_LIST_MAX: usize = 8192;
+
+/// A snapshot record.
+pub const RECORD_MAX: usize = 16 << 20;
+/// A small text file: config, role, table.
+pub const TEXT_MAX: u64 = 1 << 20;
+
+/// Plain bytes read from the source and not yet written to a pack or dropped.
+pub const IN_FLIGHT: usize = 48 << 20;
+/// Files up to this size are read whole by a worker; larger ones are streamed.
+pub const SMALL_FILE: u64 = 512 << 10;
+/// A batch of small files for one worker: bytes...
+pub const BATCH_BYTES: u64 = 1 << 20;
+/// ... and entries.
+pub const BATCH_ENTRIES: usize = 256;
+/// Times a file that changes while it is read is read again.
+pub const REREADS: u32 = 2;
+
+/// New chunks kept in memory before they are written to an index of their own.
+pub const INDEX_PENDING: usize = 128 << 10;
+/// Indexes in a store before the small ones are merged.
+pub const INDEXES: usize = 8;
+/// Pack files held open by a reader.
+pub const OPEN_PACKS: usize = 16;
+/// Decoded blocks kept by one reader.
+pub const DECODED_BLOCKS: usize = 4;
+
+/// Files of one publish batch...
+pub const PUBLISH_FILES: usize = 10_000;
+/// ... and bytes.
+pub const PUBLISH_BYTES: u64 = 8 << 30;
+/// Actions staged by one worker at a time.
+pub const STAGE_GROUP: usize = 64;
+
+/// Problems shown one by one; the rest are counted.
+pub const PROBLEMS_SHOWN: usize = 100;

@@ -1,0 +1,133 @@
+//! Reads a manifest in path order, node by node, and proves on the way that the order holds across nodes (floor 2).
+
+use super::Error;
+use crate::entry::{ChunkRef, Entry};
+use crate::format;
+use crate::format::manifest::{self, Child, Items};
+use crate::path::RelPath;
+use crate::store::chunks::ChunkReader;
+use std::collections::VecDeque;
+
+/// What comes next: a whole subtree that was not opened yet, or an entry.
+#[derive(Debug)]
+pub enum Head<'c> {
+    /// Everything from `first` on, below this node of the level `.1`.
+    Node(&'c Child, u8),
+    /// The next entry.
+    Entry(&'c Entry),
+    /// Nothing.
+    End,
+}
+
+/// A position in a manifest.
+pub struct Cursor<'a> {
+    reader: Box<dyn ChunkReader + 'a>,
+    /// Unopened nodes of each opened inner node, outermost first, with their level.
+    stack: Vec<(u8, VecDeque<Child>)>,
+    entries: VecDeque<Entry>,
+    last: Option<RelPath>,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the beginning of the manifest with this root.
+    pub fn new(root: ChunkRef, mut reader: Box<dyn ChunkReader + 'a>) -> Result<Self, Error> {
+        let items = load(reader.as_mut(), root)?;
+        let mut cursor = Self { reader, stack: Vec::new(), entries: VecDeque::new(), last: None };
+        cursor.enter(items);
+        Ok(cursor)
+    }
+
+    fn enter(&mut self, items: Items) {
+        match items {
+            Items::Segment(entries) => self.entries = entries.into(),
+            Items::Inner(level, children) => self.stack.push((level, children.into())),
+        }
+    }
+
+    /// What comes next, without opening it.
+    pub fn head(&mut self) -> Head<'_> {
+        while self.entries.is_empty() && self.stack.last().is_some_and(|(_, children)| children.is_empty()) {
+            self.stack.pop();
+        }
+        if let Some(entry) = self.entries.front() {
+            return Head::Entry(entry);
+        }
+        match self.stack.last().and_then(|(level, children)| Some((*level, children.front()?))) {
+            Some((level, child)) => Head::Node(child, level.saturating_sub(1)),
+            None => Head::End,
+        }
+    }
+
+    /// Opens the node that comes next.
+    pub fn open(&mut self) -> Result<(), Error> {
+        let Head::Node(child, level) = self.head() else { return Ok(()) };
+        let child = child.clone();
+        self.skip();
+        let items = load(self.reader.as_mut(), child.node)?;
+        let (first, found) = match &items {
+            Items::Segment(entries) => (entries.first().map(|e| &e.path), 0),
+            Items::Inner(level, children) => (children.first().map(|c| &c.first), *level),
+        };
+        if first != Some(&child.first) || found != level || self.last.as_ref().is_some_and(|last| child.first <= *last)
+        {
+            return Err(Error::Node { node: child.node.id, source: format::Error::Invalid("the order of the nodes") });
+        }
+        self.enter(items);
+        Ok(())
+    }
+
+    /// Passes over what comes next: a whole node or one entry.
+    pub fn skip(&mut self) {
+        if self.entries.pop_front().is_none()
+            && let Some((_, children)) = self.stack.last_mut()
+        {
+            children.pop_front();
+        }
+    }
+
+    /// Takes the next entry, opening nodes as needed.
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, Error> {
+        while matches!(self.head(), Head::Node(..)) {
+            self.open()?;
+        }
+        let entry = self.entries.pop_front();
+        if let Some(entry) = &entry {
+            self.last = Some(entry.path.clone());
+        }
+        Ok(entry)
+    }
+
+    /// The path of the next entry.
+    pub fn peek(&mut self) -> Result<Option<&Entry>, Error> {
+        while matches!(self.head(), Head::Node(..)) {
+            self.open()?;
+        }
+        Ok(self.entries.front())
+    }
+
+    /// Moves to the first entry at or after `path`, opening only the nodes on the way there.
+    pub fn seek(&mut self, path: &RelPath) -> Result<(), Error> {
+        loop {
+            while self.entries.front().is_some_and(|entry| entry.path < *path) {
+                self.entries.pop_front();
+            }
+            let next_is_at_most = |c: &VecDeque<Child>| c.get(1).is_some_and(|next| next.first <= *path);
+            if self.entries.is_empty()
+                && let Some((_, children)) = self.stack.last_mut()
+            {
+                while next_is_at_most(children) {
+                    children.pop_front();
+                }
+            }
+            match self.head() {
+                Head::Node(child, _) if child.first <= *path => self.open()?,
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+fn load(reader: &mut dyn ChunkReader, node: ChunkRef) -> Result<Items, Error> {
+    let bytes = reader.read(&node)?;
+    manifest::decode_node(bytes).map_err(|source| Error::Node { node: node.id, source })
+}

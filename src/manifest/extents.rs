@@ -1,0 +1,77 @@
+//! The extents of a file: a few stand in its entry, many are listed in chunks of their own (floor 2; format-spec.md, 6).
+
+use super::Error;
+use crate::entry::{ChunkRef, Content, Extent};
+use crate::format::manifest;
+use crate::id::Id;
+use crate::limits::{EXTENT_LIST_MAX, EXTENT_LIST_MODULUS, EXTENTS_DIRECT};
+use crate::manifest::build::NodeSink;
+use crate::store::chunks::ChunkReader;
+
+/// The content of a file that is being read.
+#[derive(Debug, Default)]
+pub struct ContentBuilder {
+    extents: Vec<Extent>,
+    lists: Vec<ChunkRef>,
+    size: u64,
+}
+
+impl ContentBuilder {
+    /// Adds the next extent.
+    pub fn push(&mut self, extent: Extent, sink: &mut NodeSink<'_>) -> Result<(), Error> {
+        self.size = self.size.saturating_add(extent.length());
+        self.extents.push(extent);
+        let cut = match extent {
+            Extent::Data { id, .. } => id.cut_bits().is_multiple_of(EXTENT_LIST_MODULUS),
+            Extent::Hole { .. } => false,
+        };
+        let long = self.extents.len() > EXTENTS_DIRECT;
+        if self.extents.len() >= EXTENT_LIST_MAX || (cut && (long || !self.lists.is_empty())) {
+            self.list(sink)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn list(&mut self, sink: &mut NodeSink<'_>) -> Result<(), Error> {
+        let mut bytes = Vec::new();
+        let encoded = manifest::encode_extents(&self.extents, &mut bytes);
+        let list = ChunkRef { id: Id::of(&bytes), length: u32::try_from(bytes.len()).unwrap_or(u32::MAX) };
+        encoded.map_err(|source| Error::Node { node: list.id, source })?;
+        self.extents.clear();
+        self.lists.push(list);
+        sink(list, bytes)
+    }
+
+    /// Bytes so far.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Ends the content.
+    pub fn finish(mut self, sink: &mut NodeSink<'_>) -> Result<Content, Error> {
+        if self.lists.is_empty() && self.extents.len() <= EXTENTS_DIRECT {
+            return Ok(Content::Direct(self.extents));
+        }
+        if !self.extents.is_empty() {
+            self.list(sink)?;
+        }
+        Ok(Content::Indirect(self.lists))
+    }
+}
+
+/// Calls `each` for every extent of a content, in order.
+pub fn for_each<E: From<Error>>(
+    content: &Content,
+    reader: &mut dyn ChunkReader,
+    each: &mut dyn FnMut(&Extent, &mut dyn ChunkReader) -> Result<(), E>,
+) -> Result<(), E> {
+    match content {
+        Content::Direct(extents) => extents.iter().try_for_each(|extent| each(extent, reader)),
+        Content::Indirect(lists) => lists.iter().try_for_each(|list| {
+            let bytes = reader.read(list).map_err(Error::from)?;
+            let extents = manifest::decode_extents(bytes).map_err(|source| Error::Node { node: list.id, source })?;
+            extents.iter().try_for_each(|extent| each(extent, reader))
+        }),
+    }
+}

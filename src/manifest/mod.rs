@@ -1,0 +1,36 @@
+//! Manifests: the path-sorted list of all entries of a snapshot, as a tree of chunks (floor 2; format-spec.md, 7).
+//!
+//! [`build`] writes one as entries come, [`cursor`] reads one in order, [`diff`] walks two and skips what they share, [`extents`] does the
+//! same for the content of large files. Nothing here holds more than a node a level in memory.
+
+pub mod build;
+pub mod cursor;
+pub mod diff;
+pub mod extents;
+
+use crate::format;
+use crate::store;
+
+/// What goes wrong with a manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A node could not be read or stored.
+    #[error("manifest: {0}")]
+    Store(#[from] store::Error),
+    /// A node is not what the format says.
+    #[error("manifest node {node}: {source}; `backup -check TARGET` tells which snapshots are affected")]
+    Node {
+        /// Which chunk.
+        node: crate::id::Id,
+        /// What is wrong.
+        source: format::Error,
+    },
+    /// An entry that cannot be written.
+    #[error("{path}: cannot be recorded: {source}")]
+    Entry {
+        /// Which.
+        path: crate::path::RelPath,
+        /// Why.
+        source: format::Error,
+    },
+}

@@ -1,0 +1,315 @@
+//! The mirror on this host (floor 4). Whoever holds a [`LocalMirror`] holds its lock.
+
+use super::home::Home;
+use super::look::{self, Look};
+use super::service::{Draft, MirrorService};
+use super::{Error, name};
+use crate::chunk::cut::Chunker;
+use crate::entry::{ChunkRef, Time};
+use crate::format::config::{Config, StoreId};
+use crate::format::role::{Role, State};
+use crate::format::snapshot::Record;
+use crate::fs::dir::Dir;
+use crate::fs::lock::Lock;
+use crate::fs::{Error as FsError, clock, durable};
+use crate::id::Id;
+use crate::manifest::cursor::Cursor;
+use crate::manifest::diff::Diff;
+use crate::monitor::Monitor;
+use crate::path::RelPath;
+use crate::scan::selection::Selection;
+use crate::source::snapshot::{Request, Trust, take};
+use crate::store::Store;
+use crate::store::block::Block;
+use crate::store::chunks::{ChunkReader, ChunkSink, ChunkSource, ChunkStore};
+use crate::store::dry::Dry;
+use crate::tree::apply::{Applied, Target, apply};
+use crate::tree::plan::{Plan, Scope, survey};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const README: &str = include_str!("README.txt");
+
+/// An open mirror.
+#[derive(Debug)]
+pub struct LocalMirror {
+    path: PathBuf,
+    home: Home,
+    root: Arc<Dir>,
+    store: Store,
+    role: Mutex<Role>,
+    _lock: Lock,
+}
+
+/// Where a mirror is.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    /// Name of the target in the table.
+    pub target: &'a str,
+    /// Root of the mirror tree.
+    pub mirror: &'a Path,
+    /// The store, where the table says another place than the usual one.
+    pub store: Option<&'a Path>,
+}
+
+impl Place<'_> {
+    fn store_path(&self, home: &Home) -> PathBuf {
+        self.store.map_or_else(|| home.store(), Path::to_path_buf)
+    }
+}
+
+impl LocalMirror {
+    /// Makes a new mirror, or leaves one of this target that exists as it is. A tree that is there already is adopted by the first backup.
+    pub fn init(place: &Place<'_>, random: u128) -> Result<(), Error> {
+        let home = Home::of(place.mirror);
+        if let Some(role) = home.read_role()? {
+            return check_role(&role, place);
+        }
+        std::fs::create_dir_all(place.mirror).map_err(|e| FsError::new("make the mirror", place.mirror, e))?;
+        durable::make_folder(home.root())?;
+        let _lock = lock(&home, place.mirror)?;
+        let path = place.store_path(&home);
+        // An earlier `--init` may have been interrupted before the role was written.
+        let store = if Store::exists(&path)? {
+            Store::open(&path)?
+        } else {
+            Store::create(&path, Config { store: StoreId(random), chunker: Chunker::default() })?
+        };
+        durable::make_folder(&home.stage())?;
+        durable::replace(&home.readme(), README.as_bytes())?;
+        let role = Role {
+            target: place.target.to_owned(),
+            store: store.config().store,
+            state: State::Empty,
+            at: clock::now(),
+        };
+        home.write_role(&role)
+    }
+
+    /// Opens a mirror and takes its lock.
+    pub fn open(place: &Place<'_>, monitor: &dyn Monitor) -> Result<Self, Error> {
+        let home = Home::of(place.mirror);
+        let Some(role) = home.read_role()? else {
+            return Err(Error::Refused(format!(
+                "{} is not a mirror yet, or not mounted; for a new mirror: backup -backup --init {}",
+                name(place.mirror),
+                place.target
+            )));
+        };
+        check_role(&role, place)?;
+        let lock = lock(&home, place.mirror)?;
+        // Read again under the lock: a run that has just ended changed it.
+        let role = home.read_role()?.unwrap_or(role);
+        let path = place.store_path(&home);
+        let store = Store::open(&path)?;
+        if store.config().store != role.store {
+            let message = "the store and the mirror do not belong together; is the right disk mounted?";
+            return Err(Error::Refused(format!("{}: {message} (nothing was written)", name(&path))));
+        }
+        let root = Dir::open(place.mirror).map_err(|e| FsError::new("open the mirror", place.mirror, e))?;
+        let recovered = store.recover()?;
+        if recovered.adopted > 0 {
+            monitor.note(&format!("{} packs of an interrupted run are used again", recovered.adopted));
+        }
+        for path in &recovered.lost {
+            monitor
+                .note(&format!("{path}: is missing or cut; what it held is stored again where it is met; see -check"));
+        }
+        for message in &recovered.unusable {
+            monitor.note(message);
+        }
+        let role = Mutex::new(role);
+        Ok(Self { path: place.mirror.to_path_buf(), home, root: Arc::new(root), store, role, _lock: lock })
+    }
+
+    /// The store.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Root of the mirror tree.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn state(&self) -> (State, Time) {
+        let role = self.role.lock().unwrap_or_else(PoisonError::into_inner);
+        (role.state, role.at)
+    }
+
+    fn set_state(&self, state: State, at: Time) -> Result<(), Error> {
+        let mut role = self.role.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = Role { state, at, ..role.clone() };
+        self.home.write_role(&next)?;
+        *role = next;
+        Ok(())
+    }
+
+    /// The manifest that the tree was left with, and the one that an interrupted run was putting there.
+    fn roots(&self) -> Result<(Option<ChunkRef>, Option<ChunkRef>), Error> {
+        let root = |n: u64| (n > 0).then(|| self.store.record(n).map(|record| record.root)).transpose();
+        Ok(match self.state().0 {
+            State::Empty | State::Promoted => (None, None),
+            State::Clean(n) => (root(n)?, None),
+            State::Publishing(from, to) => (root(from)?, root(to)?),
+        })
+    }
+
+    /// Looks at the tree through any store; with `all`, every file is read whatever its times say.
+    fn look_with(
+        &self,
+        store: &dyn ChunkStore,
+        selection: &Selection,
+        all: bool,
+        monitor: &dyn Monitor,
+        tell: &mut dyn FnMut(&RelPath, &'static str),
+    ) -> Result<Look, Error> {
+        let (left, coming) = self.roots()?;
+        let trust = if all { Trust::Nothing } else { Trust::Before(self.state().1, clock::is_root()) };
+        let request = Request {
+            root: Arc::clone(&self.root),
+            selection,
+            parent: left,
+            trust,
+            of_mirror: true,
+            filter: None,
+            chunker: self.chunker(),
+        };
+        let taken = take(request, store, monitor)?;
+        let drift = if self.state().0 == State::Empty {
+            look::Drift::default()
+        } else {
+            self.store.flush()?;
+            look::drift(store, left, coming, taken.root, selection, tell)?
+        };
+        Ok(Look { root: taken.root, totals: taken.totals, users: taken.users, groups: taken.groups, drift })
+    }
+
+    /// Looks at the tree without writing anything, and reports every difference; with `all`, every file is read whatever its times say.
+    pub fn look_dry(&self, selection: &Selection, all: bool, monitor: &dyn Monitor) -> Result<Look, Error> {
+        let mut tell = |path: &RelPath, what: &'static str| {
+            monitor.problem(path, &format!("the mirror is not as it was left: {what}"));
+        };
+        self.look_with(&Dry::new(&self.store), selection, all, monitor, &mut tell)
+    }
+}
+
+fn lock(home: &Home, mirror: &Path) -> Result<Lock, Error> {
+    Lock::take(&home.lock())?.ok_or_else(|| Error::Locked(name(mirror)))
+}
+
+/// Refuses what the mirror itself contradicts.
+fn check_role(role: &Role, place: &Place<'_>) -> Result<(), Error> {
+    let mirror = name(place.mirror);
+    if role.target != place.target {
+        return Err(Error::Refused(format!(
+            "{mirror} is the mirror of target {}, not of {}: correct backup.tab, or mount the right disk (nothing was written)",
+            crate::path::shown(role.target.as_bytes()),
+            place.target
+        )));
+    }
+    if role.state == State::Promoted {
+        return Err(Error::Refused(format!(
+            "{mirror} was promoted: it holds live data and is a mirror no more. The table is out of date: SOURCE should be {mirror} \
+             (nothing was written)"
+        )));
+    }
+    Ok(())
+}
+
+impl ChunkSource for LocalMirror {
+    fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, crate::store::Error> {
+        self.store.reader()
+    }
+}
+
+impl ChunkSink for LocalMirror {
+    fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, crate::store::Error> {
+        self.store.missing(ids)
+    }
+
+    fn put(&self, block: Block) -> Result<(), crate::store::Error> {
+        self.store.put(block)
+    }
+}
+
+impl MirrorService for LocalMirror {
+    fn chunker(&self) -> Chunker {
+        self.store.config().chunker
+    }
+
+    fn role(&self) -> Role {
+        self.role.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn sequences(&self) -> Result<Vec<u64>, Error> {
+        Ok(self.store.sequences()?)
+    }
+
+    fn record(&self, sequence: u64) -> Result<Record, Error> {
+        Ok(self.store.record(sequence)?)
+    }
+
+    fn look(&self, selection: &Selection, monitor: &dyn Monitor) -> Result<Look, Error> {
+        self.look_with(&self.store, selection, false, monitor, &mut |_, _| {})
+    }
+
+    fn flush(&self) -> Result<(), Error> {
+        Ok(self.store.flush()?)
+    }
+
+    fn commit(&self, draft: Draft) -> Result<Record, Error> {
+        self.store.flush()?;
+        let target = self.role().target.into_bytes();
+        let record = Record {
+            sequence: 0,
+            kind: draft.kind,
+            time: draft.time,
+            parent: None,
+            target,
+            source: draft.source,
+            dirs: draft.dirs,
+            root: draft.root,
+            totals: draft.totals,
+            users: draft.users,
+            groups: draft.groups,
+            note: draft.note.into_bytes(),
+        };
+        Ok(self.store.commit(record)?)
+    }
+
+    fn publish(
+        &self,
+        look: &Look,
+        to: &Record,
+        selection: &Selection,
+        monitor: &dyn Monitor,
+    ) -> Result<Applied, Error> {
+        self.store.flush()?;
+        let (state, at) = self.state();
+        let from = match state {
+            State::Clean(n) | State::Publishing(n, _) => n,
+            State::Empty | State::Promoted => 0,
+        };
+        let scope = Scope { selection, delete: true, owners: clock::is_root() };
+        let cursor = |root| Ok::<_, Error>(Cursor::new(root, self.store.reader()?)?);
+        let plan = || Ok::<_, Error>(Plan::new(Diff::new(Some(cursor(look.root)?), Some(cursor(to.root)?)), scope));
+        // The whole plan is made once before anything is done: every node that it needs has then been read and proved.
+        let survey = survey(plan()?)?;
+        let mut applied = Applied::default();
+        if survey.actions > 0 {
+            self.set_state(State::Publishing(from, to.sequence), at)?;
+            let stage = self.home.stage();
+            durable::make_folder(&stage)?;
+            let stage = Dir::open(&stage).map_err(|e| FsError::new("open", &stage, e))?;
+            let target = Target { root: &self.root, stage, trusted: at };
+            applied = apply(plan()?, target, &self.store, monitor)?;
+        }
+        if applied.failed == 0 && look.totals.problems == 0 {
+            // Whatever changes from now on has a later ctime than this, and nothing that we wrote has.
+            std::thread::sleep(2 * clock::TICK);
+            self.set_state(State::Clean(to.sequence), clock::before(clock::TICK))?;
+        }
+        Ok(applied)
+    }
+}

@@ -1,0 +1,122 @@
+//! What is really on a mirror tree, and whether someone else changed it (floor 4).
+//!
+//! A look is a snapshot of the tree: what is as the manifest says and was not changed since we left it keeps the manifest's entry unread;
+//! anything else is read, and its content is in the store before anything can happen to it. A tree that nobody touched gives the very manifest that
+//! it was made from.
+
+use super::Error;
+use crate::entry::{ChunkRef, Entry};
+use crate::format::snapshot::Totals;
+use crate::manifest::cursor::Cursor;
+use crate::manifest::diff::Diff;
+use crate::path::RelPath;
+use crate::scan::selection::{Selection, Standing};
+use crate::store::chunks::ChunkSource;
+use std::collections::BTreeSet;
+
+/// The state of a mirror tree.
+#[derive(Debug)]
+pub struct Look {
+    /// Manifest of the tree as it is.
+    pub root: ChunkRef,
+    /// What it amounts to.
+    pub totals: Totals,
+    /// Owners that occur.
+    pub users: BTreeSet<u32>,
+    /// Groups that occur.
+    pub groups: BTreeSet<u32>,
+    /// What someone else changed.
+    pub drift: Drift,
+}
+
+/// What someone else changed on a mirror.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drift {
+    /// Names that were added.
+    pub added: u64,
+    /// Names whose content, kind or metadata is different.
+    pub changed: u64,
+    /// Names that are gone.
+    pub removed: u64,
+    /// The first few of them, each with what happened.
+    pub samples: Vec<(RelPath, &'static str)>,
+}
+
+const ADDED: &str = "added";
+const REMOVED: &str = "removed";
+
+/// Samples that a [`Drift`] keeps.
+const SAMPLES: usize = 20;
+
+impl Drift {
+    /// Whether nobody changed anything.
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    /// Names in all.
+    pub fn count(&self) -> u64 {
+        self.added + self.changed + self.removed
+    }
+
+    fn note(&mut self, path: RelPath, what: &'static str) {
+        match what {
+            ADDED => self.added += 1,
+            REMOVED => self.removed += 1,
+            _ => self.changed += 1,
+        }
+        if self.samples.len() < SAMPLES {
+            self.samples.push((path, what));
+        }
+    }
+}
+
+/// Compares a look with the manifest that the tree was left with, and with the one that an interrupted run was putting there: what is as in either is
+/// our own doing.
+pub fn drift(
+    chunks: &dyn ChunkSource,
+    left: Option<ChunkRef>,
+    coming: Option<ChunkRef>,
+    found: ChunkRef,
+    selection: &Selection,
+    tell: &mut dyn FnMut(&RelPath, &'static str),
+) -> Result<Drift, Error> {
+    let mut drift = Drift::default();
+    if left == Some(found) {
+        return Ok(drift);
+    }
+    let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
+    let mut coming = coming.map(cursor).transpose()?;
+    for change in Diff::new(left.map(cursor).transpose()?, Some(cursor(found)?)) {
+        let change = change?;
+        let Some(path) = change.new.as_ref().or(change.old.as_ref()).map(|entry| entry.path.clone()) else { continue };
+        if selection.standing(&path) != Standing::Inside || is_same(change.old.as_ref(), change.new.as_ref()) {
+            continue;
+        }
+        if let Some(cursor) = &mut coming {
+            cursor.seek(&path)?;
+            let wanted = cursor.peek()?.filter(|entry| entry.path == path);
+            if is_same(wanted, change.new.as_ref()) {
+                continue;
+            }
+        }
+        let what = match (change.old, change.new) {
+            (None, _) => ADDED,
+            (_, None) => REMOVED,
+            (Some(old), Some(new)) if old.node == new.node => "other owner, mode, time or attributes",
+            _ => "other content",
+        };
+        tell(&path, what);
+        drift.note(path, what);
+    }
+    Ok(drift)
+}
+
+/// Whether both make the same thing in a tree. A directory's own times and mode hold no data: they are put right without a word.
+fn is_same(a: Option<&Entry>, b: Option<&Entry>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.same_in_tree(b) || (a.is_directory() && b.is_directory()),
+        _ => false,
+    }
+}

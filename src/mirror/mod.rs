@@ -1,0 +1,53 @@
+//! The mirror: role, store and tree under one lock (floor 4).
+//!
+//! [`service`] is the seam: all that the engine, which runs where SOURCE is, may ask of the end where MIRROR is. [`local`] is that end on this host.
+//! [`look`] tells what is on the mirror, [`home`] where its own files are.
+
+pub mod home;
+pub mod local;
+pub mod look;
+pub mod service;
+
+use crate::path::shown;
+use crate::{format, manifest};
+use crate::{fs, source, store, tree};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// What goes wrong at a mirror.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of ours could not be read or written.
+    #[error(transparent)]
+    Fs(#[from] fs::Error),
+    /// The store could not be read or written.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A manifest could not be read.
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    /// The tree could not be looked at.
+    #[error("looking at the mirror: {0}")]
+    Look(#[from] source::Error),
+    /// The tree could not be changed.
+    #[error(transparent)]
+    Tree(#[from] tree::Error),
+    /// Not a mirror, or not the one that the table means: nothing was written.
+    #[error("{0}")]
+    Refused(String),
+    /// Another run has the lock.
+    #[error("{0}: another run of `backup` is working on this mirror; try again when it has ended")]
+    Locked(String),
+    /// The role cannot be read.
+    #[error("{path}: {source}; restore it from a copy, or ask for help before anything is written to this mirror")]
+    Role {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        source: format::Error,
+    },
+}
+
+fn name(path: &Path) -> String {
+    shown(path.as_os_str().as_bytes())
+}

@@ -1,0 +1,81 @@
+//! The seam between the engine at the source and the mirror (floor 4).
+//!
+//! The engine reads, cuts, hashes and compresses; whoever implements [`MirrorService`] keeps the store, decides what has to be done to the mirror
+//! tree, and does it. An implementation behind a pipe must give the same answers as [`super::local::LocalMirror`].
+
+use super::Error;
+use super::look::Look;
+use crate::chunk::cut::Chunker;
+use crate::entry::{ChunkRef, Time};
+use crate::format::role::Role;
+use crate::format::snapshot::{Kind, Owner, Record, Totals};
+use crate::monitor::Monitor;
+use crate::path::RelPath;
+use crate::scan::selection::Selection;
+use crate::store::chunks::ChunkStore;
+use crate::tree::apply::Applied;
+
+/// A snapshot that has no number yet.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Why it was taken.
+    pub kind: Kind,
+    /// When.
+    pub time: Time,
+    /// The place that was read, as in the table.
+    pub source: Vec<u8>,
+    /// The DIRs that it covers.
+    pub dirs: Vec<RelPath>,
+    /// Root of its manifest.
+    pub root: ChunkRef,
+    /// What it amounts to.
+    pub totals: Totals,
+    /// Names of the owners that occur.
+    pub users: Vec<Owner>,
+    /// Names of the groups that occur.
+    pub groups: Vec<Owner>,
+    /// For people.
+    pub note: String,
+}
+
+/// All that the engine may ask of the mirror's end.
+pub trait MirrorService: ChunkStore {
+    /// How the store wants files cut.
+    fn chunker(&self) -> Chunker;
+
+    /// What the mirror says of itself.
+    fn role(&self) -> Role;
+
+    /// The numbers of all snapshots, ascending.
+    fn sequences(&self) -> Result<Vec<u64>, Error>;
+
+    /// One snapshot.
+    fn record(&self, sequence: u64) -> Result<Record, Error>;
+
+    /// Looks at the mirror tree: a snapshot of it whose content is in the store, and what is not as it was left.
+    fn look(&self, selection: &Selection, monitor: &dyn Monitor) -> Result<Look, Error>;
+
+    /// Makes everything that was put durable and readable.
+    fn flush(&self) -> Result<(), Error>;
+
+    /// Makes everything that was put durable, and then the snapshot.
+    fn commit(&self, draft: Draft) -> Result<Record, Error>;
+
+    /// Makes the mirror tree, which is as `look` says, equal a snapshot.
+    fn publish(&self, look: &Look, to: &Record, selection: &Selection, monitor: &dyn Monitor)
+    -> Result<Applied, Error>;
+}
+
+impl dyn MirrorService + '_ {
+    /// The newest snapshot of a kind that `wanted` accepts; records that cannot be read are passed over, `-check` names them.
+    pub fn newest(&self, wanted: impl Fn(&Record) -> bool) -> Result<Option<Record>, Error> {
+        for sequence in self.sequences()?.into_iter().rev() {
+            match self.record(sequence) {
+                Ok(record) if wanted(&record) => return Ok(Some(record)),
+                Ok(_) | Err(Error::Store(crate::store::Error::Damaged { .. })) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,264 @@
+//! `-backup`: guards, snapshot of SOURCE, materialise MIRROR (floor 5). And `-approve`, which carries out a run that was held.
+
+use super::places::{Ends, open_tree};
+use super::{Context, Error, guards, owners};
+use crate::entry::ChunkRef;
+use crate::format::role::State;
+use crate::format::snapshot::{Kind, Record};
+use crate::fs::dir::Dir;
+use crate::manifest::cursor::Cursor;
+use crate::manifest::diff::Diff;
+use crate::mirror::look::Look;
+use crate::mirror::service::{Draft, MirrorService};
+use crate::monitor::{Monitor, Phase};
+use crate::path::RelPath;
+use crate::scan::selection::Selection;
+use crate::source::snapshot::{Request, Taken, Trust, take};
+use crate::store::chunks::ChunkStore;
+use crate::store::dry::Dry;
+use crate::table::Target;
+use crate::tree::apply::Applied;
+use crate::tree::plan::{Plan, Scope, Survey, survey};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+/// Options of the command.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Make the mirror if there is none.
+    pub init: bool,
+    /// Write nothing; say what would be done.
+    pub dry_run: bool,
+    /// Read every file of the source, whatever its times say.
+    pub reread: bool,
+}
+
+/// How it ended.
+#[derive(Clone, Debug)]
+pub enum Report {
+    /// The mirror holds the snapshot.
+    Done {
+        /// The snapshot.
+        record: Record,
+        /// What was done to the mirror.
+        applied: Applied,
+    },
+    /// The snapshot is taken; the mirror tree was not touched.
+    Held {
+        /// The snapshot of the source.
+        record: Record,
+        /// The snapshot of what was found on the mirror, where that was changed.
+        rescue: Option<u64>,
+        /// Why.
+        reasons: Vec<String>,
+    },
+    /// What would be done to the mirror.
+    Dry {
+        /// What the source amounts to.
+        taken: Taken,
+        /// What would be done to the mirror.
+        survey: Survey,
+        /// Why it would be held.
+        reasons: Vec<String>,
+    },
+}
+
+/// Tells nobody of progress, which is another thread's, but of problems.
+struct Quietly<'a>(&'a dyn Monitor);
+
+impl Monitor for Quietly<'_> {
+    fn begin(&self, _phase: Phase, _files: Option<u64>, _bytes: Option<u64>) {}
+    fn advance(&self, _files: u64, _bytes: u64) {}
+    fn problem(&self, path: &RelPath, message: &str) {
+        self.0.problem(path, &format!("on the mirror: {message}"));
+    }
+    fn note(&self, message: &str) {
+        self.0.note(message);
+    }
+}
+
+/// Everything that a run has at hand.
+struct Run<'a> {
+    ends: Ends<'a>,
+    mirror: &'a dyn MirrorService,
+    source: Arc<Dir>,
+    selection: Selection,
+    /// The newest snapshot of the source.
+    parent: Option<Record>,
+    context: Context<'a>,
+    reread: bool,
+}
+
+/// Takes a snapshot of the source and brings the mirror up to it.
+pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result<Report, Error> {
+    let ends = Ends::of(target)?;
+    guards::not_a_mirror(ends.source, "SOURCE")?;
+    let source = open_tree(ends.source, "SOURCE")?;
+    if options.init && !options.dry_run {
+        ends.init_mirror(context)?;
+    }
+    let local = ends.open_mirror(context)?;
+    let mirror: &dyn MirrorService = &local;
+    let parent = mirror.newest(|record| record.kind != Kind::Rescue)?;
+    let run = Run { ends, mirror, source, selection: ends.selection()?, parent, context, reread: options.reread };
+    if options.dry_run {
+        let dry = Dry::new(mirror);
+        let look = local.look_dry(&run.selection, false, &crate::monitor::Silent)?;
+        return run.dry(&dry, &look);
+    }
+    let (taken, look) = run.snapshot_and_look()?;
+    run.carry_out(taken, &look)
+}
+
+impl Run<'_> {
+    fn take(&self, store: &dyn ChunkStore) -> Result<Taken, Error> {
+        let totals = self.parent.as_ref().map(|record| record.totals);
+        self.context.monitor.begin(
+            Phase::Reading,
+            totals.map(|t| t.files + t.directories + t.others),
+            totals.map(|t| t.bytes),
+        );
+        let request = Request {
+            root: Arc::clone(&self.source),
+            selection: &self.selection,
+            parent: self.parent.as_ref().map(|record| record.root),
+            trust: if self.reread { Trust::Nothing } else { Trust::Identity },
+            of_mirror: false,
+            filter: None,
+            chunker: self.mirror.chunker(),
+        };
+        Ok(take(request, store, self.context.monitor)?)
+    }
+
+    /// Reads the source while the mirror is looked at.
+    fn snapshot_and_look(&self) -> Result<(Taken, Look), Error> {
+        std::thread::scope(|scope| {
+            let quietly = Quietly(self.context.monitor);
+            let look = scope.spawn(move || self.mirror.look(&self.selection, &quietly));
+            let taken = self.take(self.mirror);
+            let look = look
+                .join()
+                .unwrap_or_else(|_| Err(crate::mirror::Error::Refused("the look at the mirror died".to_owned())));
+            Ok((taken?, look?))
+        })
+    }
+
+    fn reasons(&self, look: &Look, chunks: &dyn ChunkStore) -> Result<Vec<String>, Error> {
+        let on_mirror = match self.mirror.role().state {
+            State::Clean(n) => Some(self.mirror.record(n)?.root),
+            _ => self.parent.as_ref().map(|record| record.root),
+        };
+        let mut reasons = guards::suspicious_dirs(&self.ends, &self.source, on_mirror, chunks)?;
+        reasons.extend(guards::drift_reason(&look.drift));
+        Ok(reasons)
+    }
+
+    fn draft(&self, kind: Kind, taken: &Taken, note: String) -> Result<Draft, Error> {
+        let place = if kind == Kind::Rescue { self.ends.mirror } else { self.ends.source };
+        Ok(Draft {
+            kind,
+            time: self.context.now,
+            source: place.as_os_str().as_bytes().to_vec(),
+            dirs: self.ends.dirs()?,
+            root: taken.root,
+            totals: taken.totals,
+            users: owners::users(&taken.users),
+            groups: owners::groups(&taken.groups),
+            note,
+        })
+    }
+
+    fn carry_out(&self, taken: Taken, look: &Look) -> Result<Report, Error> {
+        let reasons = self.reasons(look, self.mirror)?;
+        let adopting = self.mirror.role().state == State::Empty;
+        if !reasons.is_empty() {
+            let rescue = if look.drift.is_empty() {
+                None
+            } else {
+                Some(self.rescue(look, "found on the mirror when a run was held")?)
+            };
+            let record = self.mirror.commit(self.draft(Kind::Held, &taken, reasons.join("; "))?)?;
+            return Ok(Report::Held { record, rescue, reasons });
+        }
+        let found_any = look.totals.files + look.totals.others > 0;
+        if adopting && found_any && self.destroys(look, taken.root)? {
+            self.rescue(look, "the tree as it was when it became a mirror")?;
+        }
+        let record = self.mirror.commit(self.draft(Kind::Backup, &taken, String::new())?)?;
+        let applied = self.publish(look, &record)?;
+        Ok(Report::Done { record, applied })
+    }
+
+    fn publish(&self, look: &Look, record: &Record) -> Result<Applied, Error> {
+        self.context.monitor.begin(Phase::Writing, None, None);
+        Ok(self.mirror.publish(look, record, &self.selection, self.context.monitor)?)
+    }
+
+    /// Records what was found on the mirror, unless the newest rescue has it already.
+    fn rescue(&self, look: &Look, note: &str) -> Result<u64, Error> {
+        let newest = self.mirror.newest(|record| record.kind == Kind::Rescue)?;
+        if let Some(record) = newest.filter(|record| record.root == look.root) {
+            return Ok(record.sequence);
+        }
+        let taken =
+            Taken { root: look.root, totals: look.totals, users: look.users.clone(), groups: look.groups.clone() };
+        Ok(self.mirror.commit(self.draft(Kind::Rescue, &taken, note.to_owned())?)?.sequence)
+    }
+
+    fn survey(&self, chunks: &dyn ChunkStore, from: ChunkRef, to: ChunkRef) -> Result<Survey, Error> {
+        let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
+        let scope = Scope { selection: &self.selection, delete: true, owners: crate::fs::clock::is_root() };
+        Ok(survey(Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(to)?)), scope))?)
+    }
+
+    fn destroys(&self, look: &Look, to: ChunkRef) -> Result<bool, Error> {
+        self.mirror.flush()?;
+        Ok(self.survey(self.mirror, look.root, to)?.destroys())
+    }
+
+    fn dry(&self, dry: &Dry<'_>, look: &Look) -> Result<Report, Error> {
+        let taken = self.take(dry)?;
+        let reasons = self.reasons(look, dry)?;
+        let from = self.parent.as_ref().map_or(look.root, |record| record.root);
+        let survey = self.survey(dry, from, taken.root)?;
+        Ok(Report::Dry { taken, survey, reasons })
+    }
+}
+
+/// Carries out a held run: the mirror becomes what the source was then.
+pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> Result<Report, Error> {
+    let ends = Ends::of(target)?;
+    let local = ends.open_mirror(context)?;
+    let mirror: &dyn MirrorService = &local;
+    let held = match sequence {
+        Some(n) => Some(mirror.record(n)?).filter(|record| record.kind == Kind::Held),
+        None => mirror.newest(|record| record.kind == Kind::Held)?,
+    };
+    let held = held
+        .ok_or_else(|| Error::Refused(format!("{}: there is no held run to approve; see -snapshots", target.name)))?;
+    let later = mirror.newest(|record| record.kind == Kind::Backup)?.filter(|record| record.sequence > held.sequence);
+    if let Some(later) = later {
+        let message = format!("snapshot {} is newer and on the mirror: nothing to approve", later.sequence);
+        return Err(Error::Refused(format!("{}: {message}", target.name)));
+    }
+    let source = open_tree(ends.mirror, "MIRROR")?;
+    let run = Run { ends, mirror, source, selection: ends.selection()?, parent: None, context, reread: false };
+    let look = mirror.look(&run.selection, &Quietly(context.monitor))?;
+    if run.destroys(&look, held.root)? && !look.drift.is_empty() {
+        run.rescue(&look, "found on the mirror when a held run was approved")?;
+    }
+    let draft = Draft {
+        kind: Kind::Backup,
+        time: held.time,
+        source: held.source.clone(),
+        dirs: held.dirs.clone(),
+        root: held.root,
+        totals: held.totals,
+        users: held.users.clone(),
+        groups: held.groups.clone(),
+        note: format!("approved; it was held as snapshot {}", held.sequence),
+    };
+    let record = mirror.commit(draft)?;
+    let applied = run.publish(&look, &record)?;
+    Ok(Report::Done { record, applied })
+}

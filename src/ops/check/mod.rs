@@ -1,0 +1,167 @@
+//! `-check`: are store and mirror right, and what has moved on at the source? (floor 5)
+//!
+//! [`packs`] reads and hashes all content (only with `--data`), [`structure`] follows every snapshot to its chunks, and the trees are
+//! compared with their manifests. Nothing is written.
+
+mod packs;
+mod structure;
+
+use super::places::{Ends, open_tree};
+use super::{Context, Error};
+use crate::format::role::State;
+use crate::format::snapshot::{Kind, Record};
+use crate::manifest::cursor::Cursor;
+use crate::manifest::diff::Diff;
+use crate::mirror::local::LocalMirror;
+use crate::mirror::service::MirrorService;
+use crate::monitor::{Monitor, Phase, Silent};
+use crate::path::RelPath;
+use crate::source::snapshot::{Request, Trust, take};
+use crate::store::dry::Dry;
+use crate::table::Target;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Snapshots that were followed.
+    pub snapshots: u64,
+    /// Files of the store that were read in full.
+    pub packs_read: u64,
+    /// Bytes of packs that were read in full.
+    pub bytes_read: u64,
+    /// Things that are wrong; each was reported.
+    pub wrong: u64,
+    /// The snapshot that the mirror tree holds.
+    pub on_mirror: Option<u64>,
+    /// What the source has that the newest snapshot does not; nothing if the source could not be looked at.
+    pub source: Option<News>,
+}
+
+/// How a source differs from its newest snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Names that are new.
+    pub added: u64,
+    /// Names that are different.
+    pub changed: u64,
+    /// Names that are gone.
+    pub removed: u64,
+}
+
+/// Counts what is reported.
+struct Counting<'a> {
+    monitor: &'a dyn Monitor,
+    count: AtomicU64,
+}
+
+impl Monitor for Counting<'_> {
+    fn begin(&self, phase: Phase, files: Option<u64>, bytes: Option<u64>) {
+        self.monitor.begin(phase, files, bytes);
+    }
+    fn advance(&self, files: u64, bytes: u64) {
+        self.monitor.advance(files, bytes);
+    }
+    fn problem(&self, path: &RelPath, message: &str) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.monitor.problem(path, message);
+    }
+    fn note(&self, message: &str) {
+        self.monitor.note(message);
+    }
+}
+
+impl Counting<'_> {
+    /// Something wrong with a file of the store.
+    fn wrong(&self, message: &str) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.monitor.note(message);
+    }
+}
+
+/// Checks; with `data` all content is read and hashed.
+pub fn check(target: &Target, data: bool, context: Context<'_>) -> Result<Report, Error> {
+    let ends = Ends::of(target)?;
+    let mirror = ends.open_mirror(context)?;
+    let monitor = Counting { monitor: context.monitor, count: AtomicU64::new(0) };
+    let mut report = Report::default();
+    let mut bad = HashSet::new();
+    packs::present(mirror.store(), &monitor)?;
+    if data {
+        (report.packs_read, report.bytes_read) = packs::read_all(mirror.store(), &monitor, &mut bad)?;
+    }
+    report.snapshots = structure::follow(mirror.store(), &bad, &monitor)?;
+    report.on_mirror = check_mirror(&ends, &mirror, data, &monitor)?;
+    report.source = news(&ends, &mirror, context)?;
+    report.wrong = monitor.count.load(Ordering::Relaxed);
+    Ok(report)
+}
+
+/// Compares the mirror tree with its manifest.
+fn check_mirror(
+    ends: &Ends<'_>,
+    mirror: &LocalMirror,
+    data: bool,
+    monitor: &Counting<'_>,
+) -> Result<Option<u64>, Error> {
+    let state = mirror.role().state;
+    let number = match state {
+        State::Clean(n) => n,
+        State::Publishing(_, n) => {
+            monitor.wrong(&format!(
+                "the last run did not finish putting snapshot {n} on the mirror; the next -backup does"
+            ));
+            n
+        }
+        State::Empty | State::Promoted => return Ok(None),
+    };
+    let readable = mirror.record(number).map(|record: Record| (record.totals, record.root));
+    let Ok((totals, _)) = readable else { return Ok(None) };
+    monitor.begin(Phase::Comparing, Some(totals.files + totals.directories + totals.others), Some(totals.bytes));
+    if let Err(e) = mirror.look_dry(&ends.selection()?, data, monitor) {
+        monitor.wrong(&format!("the mirror tree cannot be compared with snapshot {number}: {e}"));
+    }
+    Ok(Some(number))
+}
+
+/// What has moved on at the source since the newest snapshot: news, not an error.
+fn news(ends: &Ends<'_>, mirror: &LocalMirror, context: Context<'_>) -> Result<Option<News>, Error> {
+    let service: &dyn MirrorService = mirror;
+    let Some(newest) = service.newest(|record| record.kind == Kind::Backup)? else { return Ok(None) };
+    let Ok(root) = open_tree(ends.source, "SOURCE") else {
+        context.monitor.note("SOURCE cannot be opened: it was not compared");
+        return Ok(None);
+    };
+    let (dry, selection) = (Dry::new(service), ends.selection()?);
+    let request = Request {
+        root,
+        selection: &selection,
+        parent: Some(newest.root),
+        trust: Trust::Identity,
+        of_mirror: false,
+        filter: None,
+        chunker: service.chunker(),
+    };
+    let compared = take(request, &dry, &Silent).map_err(Error::from).and_then(|taken| {
+        let cursor = |root| Ok::<_, Error>(Cursor::new(root, crate::store::chunks::ChunkSource::reader(&dry)?)?);
+        let mut news = News::default();
+        for change in Diff::new(Some(cursor(newest.root)?), Some(cursor(taken.root)?)) {
+            let change = change?;
+            match (change.old, change.new) {
+                (None, _) => news.added += 1,
+                (_, None) => news.removed += 1,
+                (Some(old), Some(new)) if !old.same_in_tree(&new) => news.changed += 1,
+                _ => {}
+            }
+        }
+        Ok(news)
+    });
+    compared.map_or_else(
+        |e| {
+            context.monitor.note(&format!("SOURCE could not be compared: {e}"));
+            Ok(None)
+        },
+        |news| Ok(Some(news)),
+    )
+}

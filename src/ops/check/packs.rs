@@ -1,0 +1,81 @@
+//! Packs and indexes as files: are they there, are they whole, do they hold what they say? (floor 5)
+
+use super::Counting;
+use crate::chunk::codec::Decoder;
+use crate::id::Id;
+use crate::monitor::{Monitor, Phase};
+use crate::ops::Error;
+use crate::store::pack::reader::{Decoded, PackReader};
+use crate::store::{self, Store};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+/// Proves every index in full, and that every pack that one names is there and of the right length.
+pub(super) fn present(store: &Store, monitor: &Counting<'_>) -> Result<(), Error> {
+    store.verify_indexes(&mut |message| monitor.wrong(&message))?;
+    for (name, length) in store.packs()? {
+        match PackReader::open(store.layout(), &name) {
+            Ok(pack) if pack.length() == length => {}
+            Ok(pack) => monitor.wrong(&format!(
+                "{}: it is {} bytes long and should be {length}: it is damaged",
+                store.layout().pack(&name).display(),
+                pack.length()
+            )),
+            Err(e) => monitor.wrong(&e.to_string()),
+        }
+    }
+    Ok(())
+}
+
+/// Reads all packs, hashes every chunk, and collects those that are not what they should be. Gives the packs and bytes read.
+pub(super) fn read_all(store: &Store, monitor: &Counting<'_>, bad: &mut HashSet<Id>) -> Result<(u64, u64), Error> {
+    let packs = store.packs()?;
+    let bytes = packs.iter().map(|(_, length)| length).sum();
+    monitor.begin(Phase::Verifying, Some(packs.len() as u64), Some(bytes));
+    let damaged = Mutex::new(bad);
+    packs.par_iter().for_each(|(name, length)| {
+        let mut broken = Vec::new();
+        match read_one(store, name, &mut broken) {
+            Ok(true) if broken.is_empty() => {}
+            Ok(_) => monitor.wrong(&format!(
+                "{}: it is damaged: {} of its chunks are not what they should be",
+                store.layout().pack(name).display(),
+                broken.len()
+            )),
+            Err(e) => monitor.wrong(&e.to_string()),
+        }
+        damaged.lock().unwrap_or_else(PoisonError::into_inner).extend(broken);
+        monitor.advance(1, *length);
+    });
+    Ok((packs.len() as u64, bytes))
+}
+
+/// Whether the file is the one that its name says; the chunks that cannot be read go to `broken`.
+fn read_one(store: &Store, name: &Id, broken: &mut Vec<Id>) -> Result<bool, store::Error> {
+    let pack = PackReader::open(store.layout(), name)?;
+    let sound = pack.hash()? == *name;
+    let mut decoder = Decoder::new()?;
+    let mut block = Decoded::default();
+    let rows = match pack.contents() {
+        Ok(rows) => rows,
+        Err(e) => {
+            // The indexes still know what should be in it.
+            broken.extend(store.chunks_of(name)?);
+            return Err(e);
+        }
+    };
+    for row in rows {
+        let span = row.header.total_len() + u64::from(row.header.stored);
+        let decoded = pack.block(row.offset.into(), span, &mut decoder, &mut block);
+        let mut rest = if decoded.is_ok() { block.plain.as_slice() } else { &[] };
+        for chunk in &row.chunks {
+            let (bytes, tail) = rest.split_at_checked(chunk.length as usize).unwrap_or((&[], &[]));
+            rest = tail;
+            if Id::of(bytes) != chunk.id {
+                broken.push(chunk.id);
+            }
+        }
+    }
+    Ok(sound)
+}

@@ -1,0 +1,57 @@
+//! The verbs (floor 5): one file each. They put the rooms below together and decide what an operator's command means.
+
+pub mod backup;
+pub mod check;
+mod guards;
+mod owners;
+pub mod places;
+pub mod restore;
+pub mod snapshots;
+
+use crate::entry::Time;
+use crate::monitor::Monitor;
+use crate::{fs, manifest, mirror, source, store, tree};
+
+/// What the world tells a verb: nothing below asks for it.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Receives progress and problems.
+    pub monitor: &'a dyn Monitor,
+    /// The time to write on snapshots.
+    pub now: Time,
+    /// For the id of a new store.
+    pub random: u128,
+}
+
+/// What ends a verb.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// At the mirror.
+    #[error(transparent)]
+    Mirror(#[from] mirror::Error),
+    /// While reading the source.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// While writing to a tree.
+    #[error(transparent)]
+    Tree(#[from] tree::Error),
+    /// In the store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// In a manifest.
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    /// On a file of ours.
+    #[error(transparent)]
+    Fs(#[from] fs::Error),
+    /// The command cannot be carried out as things are: nothing was written.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Error {
+    /// Whether another run has the lock.
+    pub const fn is_locked(&self) -> bool {
+        matches!(self, Self::Mirror(mirror::Error::Locked(_)))
+    }
+}

@@ -1,0 +1,249 @@
+//! `-restore`: make SOURCE, or another place, what it was at a snapshot (floor 5).
+//!
+//! What would be overwritten or removed is in a snapshot of its own before anything is touched, so a restore can be undone.
+
+use super::places::{Ends, open_tree};
+use super::snapshots::{Which, find};
+use super::{Context, Error, guards, owners};
+use crate::entry::{ChunkRef, Time};
+use crate::format::snapshot::{Kind, Record};
+use crate::fs::clock;
+use crate::fs::dir::Dir;
+use crate::fs::{Error as FsError, durable};
+use crate::manifest::cursor::Cursor;
+use crate::manifest::diff::Diff;
+use crate::mirror::home::Home;
+use crate::mirror::service::{Draft, MirrorService};
+use crate::monitor::Phase;
+use crate::path::RelPath;
+use crate::scan::selection::Selection;
+use crate::scan::walk::Filter;
+use crate::source::snapshot::{Request, Taken, Trust, take};
+use crate::store::chunks::ChunkStore;
+use crate::store::dry::Dry;
+use crate::table::Target;
+use crate::tree::apply::{self, Applied, apply};
+use crate::tree::plan::{Action, Plan, Scope, Survey, survey};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Options of the command.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What to restore, relative to the target; nothing means all DIRs.
+    pub paths: Vec<RelPath>,
+    /// From which snapshot.
+    pub which: Which,
+    /// Where to, instead of SOURCE.
+    pub to: Option<PathBuf>,
+    /// Whether what the snapshot does not have is removed.
+    pub delete: bool,
+    /// Write nothing; say what would be done.
+    pub dry_run: bool,
+}
+
+/// How it ended.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The snapshot that was restored.
+    pub record: Record,
+    /// What had to be done.
+    pub survey: Survey,
+    /// What was done; nothing after a dry run.
+    pub applied: Option<Applied>,
+    /// The snapshot of what was overwritten.
+    pub rescue: Option<u64>,
+    /// Paths of the place that could not be read: they were left as they are.
+    pub unread: u64,
+}
+
+struct Run<'a> {
+    mirror: &'a dyn MirrorService,
+    place: &'a Path,
+    root: Arc<Dir>,
+    selection: Selection,
+    options: &'a Options,
+    record: Record,
+    context: Context<'a>,
+    /// The newest snapshot of the source, when it is the source that is written to.
+    parent: Option<ChunkRef>,
+}
+
+/// Restores.
+pub fn restore(
+    target: &Target,
+    options: &Options,
+    context: Context<'_>,
+    would: &mut dyn FnMut(&Action),
+) -> Result<Report, Error> {
+    let ends = Ends::of(target)?;
+    let place = options.to.as_deref().unwrap_or(ends.source);
+    guards::not_a_mirror(place, if options.to.is_some() { "the place to restore to," } else { "SOURCE" })?;
+    let local = ends.open_mirror(context)?;
+    let mirror: &dyn MirrorService = &local;
+    let record = choose(&ends, mirror, options, context)?;
+    let selection = selection(&ends, &record, options)?;
+    require_paths(mirror, &record, &options.paths)?;
+    if options.to.is_some() && !options.dry_run {
+        std::fs::create_dir_all(place).map_err(|e| FsError::new("make the folder", place, e))?;
+    }
+    let absent = options.dry_run && options.to.is_some() && !durable::exists(place)?;
+    let root = open_tree(if absent { Path::new("/proc/self/fdinfo") } else { place }, "the place to restore to,")?;
+    let newest = mirror.newest(|record| record.kind != Kind::Rescue)?.map(|record| record.root);
+    let parent = newest.filter(|_| options.to.is_none());
+    let run = Run { mirror, place, root, selection, options, record, context, parent };
+    if options.dry_run { run.dry(would) } else { run.carry_out() }
+}
+
+/// The snapshot to restore. Without a choice by the operator it is what people saw on the mirror: if that was changed since the last run, it was live,
+/// and is taken into the store first.
+fn choose(
+    ends: &Ends<'_>,
+    mirror: &dyn MirrorService,
+    options: &Options,
+    context: Context<'_>,
+) -> Result<Record, Error> {
+    if options.which != Which::Newest {
+        return find(mirror, options.which);
+    }
+    let newest = find(mirror, options.which)?;
+    let look = mirror.look(&ends.selection()?, &crate::monitor::Silent)?;
+    let Some(reason) = guards::drift_reason(&look.drift) else { return Ok(newest) };
+    let draft = Draft {
+        kind: Kind::Rescue,
+        time: context.now,
+        source: ends.mirror.as_os_str().as_bytes().to_vec(),
+        dirs: ends.dirs()?,
+        root: look.root,
+        totals: look.totals,
+        users: owners::users(&look.users),
+        groups: owners::groups(&look.groups),
+        note: "found on the mirror when a restore began".to_owned(),
+    };
+    let record = mirror.commit(draft)?;
+    context.monitor.note(&format!(
+        "{reason}. It is now snapshot {}, and that is restored; for the last night: --snapshot {}",
+        record.sequence, newest.sequence
+    ));
+    Ok(record)
+}
+
+/// The part of the tree that is meant: the PATHs, or the DIRs of the snapshot.
+fn selection(ends: &Ends<'_>, record: &Record, options: &Options) -> Result<Selection, Error> {
+    let tops = if options.paths.is_empty() { record.dirs.clone() } else { options.paths.clone() };
+    // What was excluded since may be brought back, but what is excluded is never removed.
+    let excludes: &[String] = if options.delete { &ends.target.excludes } else { &[] };
+    Selection::new(tops, excludes).map_err(|e| Error::Refused(e.to_string()))
+}
+
+/// Every PATH must be in the snapshot: a typing error must not look like success.
+fn require_paths(mirror: &dyn MirrorService, record: &Record, paths: &[RelPath]) -> Result<(), Error> {
+    let known_absent =
+        |path: &RelPath| record.kind == Kind::Rescue && record.dirs.iter().any(|dir| path.is_within(dir));
+    for path in paths.iter().filter(|path| !known_absent(path)) {
+        let mut cursor = Cursor::new(record.root, mirror.reader()?)?;
+        cursor.seek(path)?;
+        if !cursor.peek()?.is_some_and(|entry| entry.path.is_within(path)) {
+            return Err(Error::Refused(format!("{path} is not in snapshot {} (nothing was written)", record.sequence)));
+        }
+    }
+    Ok(())
+}
+
+impl Run<'_> {
+    /// A snapshot of what is there now, of everything that may be overwritten.
+    fn rescue(&self, store: &dyn ChunkStore) -> Result<Taken, Error> {
+        let in_place = self.options.to.is_none();
+        self.context.monitor.begin(Phase::Comparing, None, None);
+        let filter: Option<Box<Filter<'_>>> =
+            if in_place || self.options.delete { None } else { Some(self.only_restored()?) };
+        let request = Request {
+            root: Arc::clone(&self.root),
+            selection: &self.selection,
+            parent: self.parent,
+            trust: if in_place { Trust::Identity } else { Trust::Nothing },
+            of_mirror: false,
+            filter,
+            chunker: self.mirror.chunker(),
+        };
+        Ok(take(request, store, self.context.monitor)?)
+    }
+
+    /// Elsewhere, what the snapshot does not have is none of our business.
+    fn only_restored(&self) -> Result<Box<Filter<'_>>, Error> {
+        let mut cursor = Cursor::new(self.record.root, self.mirror.reader()?)?;
+        Ok(Box::new(move |path| {
+            while cursor.peek().ok().flatten().is_some_and(|entry| entry.path < *path) {
+                cursor.skip();
+            }
+            // In doubt it is looked at: more is rescued than needed, never less.
+            cursor.peek().map_or(true, |entry| entry.is_some_and(|entry| entry.path == *path))
+        }))
+    }
+
+    fn plan<'s>(
+        &'s self,
+        store: &'s dyn ChunkStore,
+        now: ChunkRef,
+    ) -> Result<impl Iterator<Item = Result<Action, crate::manifest::Error>> + 's, Error> {
+        let cursor = |root| Ok::<_, Error>(Cursor::new(root, store.reader()?)?);
+        let scope = Scope { selection: &self.selection, delete: self.options.delete, owners: clock::is_root() };
+        Ok(Plan::new(Diff::new(Some(cursor(now)?), Some(cursor(self.record.root)?)), scope))
+    }
+
+    fn dry(&self, would: &mut dyn FnMut(&Action)) -> Result<Report, Error> {
+        let store = Dry::new(self.mirror);
+        let taken = self.rescue(&store)?;
+        for action in self.plan(&store, taken.root)? {
+            would(&action?);
+        }
+        let survey = survey(self.plan(&store, taken.root)?)?;
+        Ok(Report { record: self.record.clone(), survey, applied: None, rescue: None, unread: taken.totals.problems })
+    }
+
+    fn carry_out(&self) -> Result<Report, Error> {
+        let taken = self.rescue(self.mirror)?;
+        self.mirror.flush()?;
+        let (now, unread) = (taken.root, taken.totals.problems);
+        let survey = survey(self.plan(self.mirror, now)?)?;
+        let rescue = if survey.destroys() { Some(self.commit(&taken)?) } else { None };
+        let applied = if survey.actions > 0 { self.apply(now, survey)? } else { Applied::default() };
+        Ok(Report { record: self.record.clone(), survey, applied: Some(applied), rescue, unread })
+    }
+
+    fn commit(&self, taken: &Taken) -> Result<u64, Error> {
+        let draft = Draft {
+            kind: Kind::Rescue,
+            time: self.context.now,
+            source: self.place.as_os_str().as_bytes().to_vec(),
+            dirs: self.selection.tops().to_vec(),
+            root: taken.root,
+            totals: taken.totals,
+            users: owners::users(&taken.users),
+            groups: owners::groups(&taken.groups),
+            note: format!("before the restore of snapshot {}", self.record.sequence),
+        };
+        Ok(self.mirror.commit(draft)?.sequence)
+    }
+
+    fn apply(&self, now: ChunkRef, survey: Survey) -> Result<Applied, Error> {
+        self.context.monitor.begin(Phase::Writing, Some(survey.actions), Some(survey.bytes));
+        let home = Home::of(self.place);
+        let existed = durable::exists(home.root())?;
+        let path = home.stage();
+        durable::make_folder(&path)?;
+        let stage = Dir::open(&path).map_err(|e| FsError::new("open", &path, e))?;
+        let trusted = Time { seconds: i64::MIN, nanoseconds: 0 };
+        let target = apply::Target { root: &self.root, stage, trusted };
+        let applied = apply(self.plan(self.mirror, now)?, target, self.mirror, self.context.monitor)?;
+        // The folder was only ours for the restore: it must not make a source look like a mirror.
+        let remove =
+            |folder: &Path| std::fs::remove_dir(folder).map_err(|e| FsError::new("remove the folder", folder, e));
+        remove(&path)?;
+        if !existed {
+            remove(home.root())?;
+        }
+        Ok(applied)
+    }
+}

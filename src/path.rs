@@ -1,0 +1,213 @@
+//! Paths inside a target, and how a path is shown to people (floor 0).
+//!
+//! A [`RelPath`] cannot be built from bytes that could leave the tree: no empty, `.`, `..` or over-long component, no NUL. Its order is
+//! the order of manifests (format-spec.md, 6): component by component, so a directory is followed at once by what is in it.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::cmp::Ordering;
+use std::fmt;
+use std::fmt::Write as _;
+
+/// Longest name of a file in bytes (Linux, `NAME_MAX`).
+pub const NAME_MAX: usize = 255;
+
+/// A path relative to the root of a target: names joined by `/`; the root itself is empty.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct RelPath(Vec<u8>);
+
+/// Bytes that are not a path inside a target.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not a path inside the target: {0}")]
+pub struct BadPath(String);
+
+/// Whether these bytes can be the name of a file: 1 to 255 bytes, no `/`, no NUL, not `.` or `..`.
+pub fn is_name(name: &[u8]) -> bool {
+    !name.is_empty()
+        && name.len() <= NAME_MAX
+        && name != b"."
+        && name != b".."
+        && !name.iter().any(|&b| b == b'/' || b == 0)
+}
+
+impl RelPath {
+    /// The root of the target.
+    pub const fn root() -> Self {
+        Self(Vec::new())
+    }
+
+    /// A path from bytes of the exact form `a/b/c` (or nothing for the root).
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, BadPath> {
+        let bytes = bytes.into();
+        if bytes.is_empty() || bytes.split(|&b| b == b'/').all(is_name) {
+            Ok(Self(bytes))
+        } else {
+            Err(BadPath(shown(&bytes)))
+        }
+    }
+
+    /// The path of the entry `name` inside this directory.
+    pub fn join(&self, name: &[u8]) -> Result<Self, BadPath> {
+        if !is_name(name) {
+            return Err(BadPath(shown(name)));
+        }
+        let mut bytes = Vec::with_capacity(self.0.len() + 1 + name.len());
+        bytes.extend_from_slice(&self.0);
+        if !bytes.is_empty() {
+            bytes.push(b'/');
+        }
+        bytes.extend_from_slice(name);
+        Ok(Self(bytes))
+    }
+
+    /// The bytes, `/` between the names.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether this is the root of the target.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names, from the root down.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|&b| b == b'/').filter(|name| !name.is_empty())
+    }
+
+    /// The directory that holds this path; none for the root.
+    pub fn parent(&self) -> Option<Self> {
+        if self.is_root() {
+            return None;
+        }
+        let end = self.0.iter().rposition(|&b| b == b'/').unwrap_or(0);
+        Some(Self(self.0.get(..end).unwrap_or_default().to_vec()))
+    }
+
+    /// The last name; empty for the root.
+    pub fn name(&self) -> &[u8] {
+        self.0.rsplit(|&b| b == b'/').next().unwrap_or_default()
+    }
+
+    /// Whether this path is `ancestor` or lies below it.
+    pub fn is_within(&self, ancestor: &Self) -> bool {
+        ancestor.is_root()
+            || self.0.strip_prefix(ancestor.0.as_slice()).is_some_and(|rest| rest.first().is_none_or(|&b| b == b'/'))
+    }
+
+    /// Whether this path lies below `ancestor` and is not it.
+    pub fn is_below(&self, ancestor: &Self) -> bool {
+        self != ancestor && self.is_within(ancestor)
+    }
+}
+
+/// `/` sorts below every byte that a name can hold.
+fn rank(byte: u8) -> u8 {
+    if byte == b'/' { 0 } else { byte }
+}
+
+impl Ord for RelPath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let differ = self.0.iter().zip(&other.0).find(|(a, b)| a != b);
+        differ.map_or_else(|| self.0.len().cmp(&other.0.len()), |(&a, &b)| rank(a).cmp(&rank(b)))
+    }
+}
+
+impl PartialOrd for RelPath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&if self.is_root() { ".".to_owned() } else { shown(&self.0) })
+    }
+}
+
+impl fmt::Debug for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for RelPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RelPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes: Vec<u8> = serde_bytes::deserialize(deserializer)?;
+        Self::new(bytes).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Bytes as people may see them: control characters, invalid UTF-8 and bidirectional controls as `\xNN`, so that a name can
+/// neither move the cursor nor fake a line of a log.
+pub fn shown(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for piece in bytes.utf8_chunks() {
+        for c in piece.valid().chars() {
+            if is_unsafe(c) {
+                let mut buffer = [0; 4];
+                escape_into(&mut text, c.encode_utf8(&mut buffer).as_bytes());
+            } else {
+                text.push(c);
+            }
+        }
+        escape_into(&mut text, piece.invalid());
+    }
+    text
+}
+
+fn escape_into(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _infallible = write!(text, "\\x{byte:02x}");
+    }
+}
+
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RelPath, shown};
+
+    fn path(text: &str) -> RelPath {
+        RelPath::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_directory_is_followed_by_what_is_in_it() {
+        let mut paths = ["a.b", "a/b", "a", "", "a/b/c", "a b", "b"].map(path);
+        paths.sort();
+        assert_eq!(paths, ["", "a", "a/b", "a/b/c", "a b", "a.b", "b"].map(path));
+    }
+
+    #[test]
+    fn paths_that_leave_the_tree_cannot_be_built() {
+        for bad in ["/a", "a/", "a//b", ".", "..", "a/../b", "a/.", "a\0b"] {
+            assert!(RelPath::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(RelPath::new(vec![b'x'; 256]).is_err());
+        assert!(path("a").join(b"..").is_err());
+    }
+
+    #[test]
+    fn within_goes_by_components() {
+        assert!(path("a/b").is_within(&path("a")));
+        assert!(path("a").is_within(&path("a")) && !path("a").is_below(&path("a")));
+        assert!(!path("ab").is_within(&path("a")));
+        assert!(path("x").is_below(&RelPath::root()));
+    }
+
+    #[test]
+    fn what_is_shown_cannot_move_the_cursor() {
+        assert_eq!(shown(b"a\x1b[2Jb\n\xff"), "a\\x1b[2Jb\\x0a\\xff");
+        assert_eq!(shown("h\u{e9} \u{202e}x".as_bytes()), "h\u{e9} \\xe2\\x80\\xaex");
+    }
+}

@@ -1,0 +1,222 @@
+//! The assembler: what was read becomes chunks in the store and entries in the manifest, in path order (floor 3).
+
+use super::Error;
+use super::blocks::Blocks;
+use super::budget::Lease;
+use super::read::{Parcel, Piece, Plain};
+use crate::entry::{CARRIED_FORWARD, CHANGED_WHILE_READ, ChunkRef, Entry, Extent, Node};
+use crate::format::pack::BlockKind;
+use crate::format::snapshot::Totals;
+use crate::id::Id;
+use crate::manifest;
+use crate::manifest::build::Builder;
+use crate::manifest::extents::ContentBuilder;
+use crate::monitor::Monitor;
+use crate::path::RelPath;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+/// Finds an entry of the parent manifest by its path.
+pub(super) type Lookup<'a> = dyn Fn(&RelPath) -> Result<Option<Entry>, manifest::Error> + 'a;
+
+pub(super) struct Assembler<'a> {
+    blocks: Blocks<'a>,
+    builder: Builder,
+    /// The large file that is being streamed.
+    content: ContentBuilder,
+    monitor: &'a dyn Monitor,
+    in_parent: &'a Lookup<'a>,
+    /// Whether this is a look at a tree of ours, whose entries keep the identity that they have on the source.
+    of_mirror: bool,
+    /// First names that could not be read: their other names cannot be linked to them.
+    lost_leaders: HashSet<RelPath>,
+    outcome: Outcome,
+}
+
+/// What a snapshot amounts to, before it has a record.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) totals: Totals,
+    pub(super) users: BTreeSet<u32>,
+    pub(super) groups: BTreeSet<u32>,
+}
+
+impl<'a> Assembler<'a> {
+    pub(super) fn new(
+        blocks: Blocks<'a>,
+        monitor: &'a dyn Monitor,
+        in_parent: &'a Lookup<'a>,
+        of_mirror: bool,
+    ) -> Self {
+        let (builder, content, lost_leaders, outcome) = Default::default();
+        Self { blocks, builder, content, monitor, in_parent, of_mirror, lost_leaders, outcome }
+    }
+
+    pub(super) fn take(&mut self, parcel: Parcel) -> Result<(), Error> {
+        let ids: Vec<Id> = parcel
+            .pieces
+            .iter()
+            .flat_map(|piece| match piece {
+                Piece::Whole(_, chunks, _) => chunks.as_slice(),
+                Piece::Data(chunk) => std::slice::from_ref(chunk),
+                _ => &[],
+            })
+            .map(|chunk| chunk.id)
+            .collect();
+        let missing = if ids.is_empty() { Vec::new() } else { self.blocks.missing(&ids)? };
+        let mut missing = missing.into_iter();
+        let lease = parcel.lease.map(Arc::new);
+        for piece in parcel.pieces {
+            self.piece(piece, &mut missing, lease.as_ref())?;
+        }
+        Ok(())
+    }
+
+    fn piece(
+        &mut self,
+        piece: Piece,
+        missing: &mut dyn Iterator<Item = bool>,
+        lease: Option<&Arc<Lease>>,
+    ) -> Result<(), Error> {
+        match piece {
+            Piece::Ready(entry) => self.entry(entry),
+            Piece::Whole(entry, chunks, previous) => {
+                for chunk in chunks {
+                    self.chunk(chunk, missing, None)?;
+                }
+                self.monitor.advance(1, entry.size());
+                self.entry(self.settle(entry, previous))
+            }
+            Piece::Data(chunk) => {
+                let extent = Extent::Data { id: chunk.id, length: length(&chunk.bytes) };
+                self.chunk(chunk, missing, lease)?;
+                self.extent(extent)
+            }
+            Piece::Hole(length) => self.extent(Extent::Hole { length }),
+            Piece::Again => {
+                self.content = ContentBuilder::default();
+                Ok(())
+            }
+            Piece::End(mut entry, previous) => {
+                let content = std::mem::take(&mut self.content);
+                let size = content.size();
+                let content = content.finish(&mut node_sink(&mut self.blocks))?;
+                entry.node = Node::File { size, content };
+                self.entry(self.settle(entry, previous))
+            }
+            Piece::Failed(path, error, previous) => self.failed(&path, &error, previous),
+        }
+    }
+
+    /// What was read again and found as it was is, on a mirror, the entry that it was made from.
+    fn settle(&self, entry: Entry, previous: Option<Entry>) -> Entry {
+        previous.filter(|old| self.of_mirror && old.same_in_tree(&entry)).unwrap_or(entry)
+    }
+
+    fn chunk(
+        &mut self,
+        chunk: Plain,
+        missing: &mut dyn Iterator<Item = bool>,
+        lease: Option<&Arc<Lease>>,
+    ) -> Result<(), Error> {
+        if missing.next() == Some(true) {
+            let name = ChunkRef { id: chunk.id, length: length(&chunk.bytes) };
+            self.blocks.add(BlockKind::Data, name, chunk.bytes, lease)?;
+        }
+        Ok(())
+    }
+
+    fn extent(&mut self, extent: Extent) -> Result<(), Error> {
+        Ok(self.content.push(extent, &mut node_sink(&mut self.blocks))?)
+    }
+
+    /// Reports a path that could not be read, and keeps its last good version where there is one.
+    fn failed(&mut self, path: &RelPath, error: &str, previous: Option<Entry>) -> Result<(), Error> {
+        let Some(mut entry) = previous else {
+            self.outcome.totals.problems += 1;
+            self.monitor.problem(path, &format!("cannot be read ({error}) and is not in this snapshot"));
+            self.lost_leaders.insert(path.clone());
+            return Ok(());
+        };
+        self.monitor.problem(path, &format!("cannot be read ({error}); its last good version is kept"));
+        entry.flags |= CARRIED_FORWARD;
+        self.entry(entry)
+    }
+
+    fn entry(&mut self, mut entry: Entry) -> Result<(), Error> {
+        if let Node::HardLink { leader } = &entry.node {
+            let leader = leader.clone();
+            let carried = entry.flags & CARRIED_FORWARD != 0;
+            if carried || self.lost_leaders.contains(&leader) {
+                // Its leader may be gone or be another file by now: it stands on its own, with the content that it had.
+                let Some(node) = self.node_in_parent(&entry.path, &leader)? else {
+                    self.outcome.totals.problems += 1;
+                    self.monitor.problem(&entry.path, "cannot be read and is not in this snapshot");
+                    return Ok(());
+                };
+                entry.node = node;
+                entry.flags |= CARRIED_FORWARD;
+            }
+        }
+        self.count(&entry);
+        Ok(self.builder.push(&entry, &mut node_sink(&mut self.blocks))?)
+    }
+
+    fn node_in_parent(&self, path: &RelPath, leader: &RelPath) -> Result<Option<Node>, Error> {
+        let own = (self.in_parent)(path)?.map(|entry| entry.node);
+        let leader = match own {
+            Some(Node::HardLink { leader }) => leader,
+            Some(node) => return Ok(Some(node)),
+            None => leader.clone(),
+        };
+        Ok((self.in_parent)(&leader)?.map(|entry| entry.node).filter(|node| !matches!(node, Node::HardLink { .. })))
+    }
+
+    fn count(&mut self, entry: &Entry) {
+        let totals = &mut self.outcome.totals;
+        match &entry.node {
+            Node::File { size, .. } => {
+                totals.files += 1;
+                totals.bytes += size;
+            }
+            Node::Directory => totals.directories += 1,
+            _ => totals.others += 1,
+        }
+        if entry.flags & CARRIED_FORWARD != 0 {
+            totals.problems += 1;
+        }
+        if entry.flags & CHANGED_WHILE_READ != 0 {
+            totals.problems += 1;
+            self.monitor.problem(&entry.path, "changed each time it was read; what was read is kept and marked");
+        }
+        self.outcome.users.insert(entry.meta.uid);
+        self.outcome.groups.insert(entry.meta.gid);
+    }
+
+    /// Ends the manifest and gives its root.
+    pub(super) fn finish(mut self) -> Result<(ChunkRef, Outcome), Error> {
+        let root = self.builder.finish(&mut node_sink(&mut self.blocks))?;
+        self.blocks.finish()?;
+        Ok((root, self.outcome))
+    }
+}
+
+fn length(bytes: &[u8]) -> u32 {
+    // Chunks are at most 4 MiB.
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+/// Nodes and extent lists go to the store like content, if it lacks them.
+fn node_sink(blocks: &mut Blocks<'_>) -> impl FnMut(ChunkRef, Vec<u8>) -> Result<(), manifest::Error> {
+    |node, bytes| {
+        let as_store = |e: Error| match e {
+            Error::Store(e) => manifest::Error::Store(e),
+            Error::Manifest(e) => e,
+            Error::Threads(_) => manifest::Error::Store(crate::store::Error::Gone("no threads")),
+        };
+        if blocks.missing(&[node.id]).map_err(as_store)?.first() == Some(&true) {
+            blocks.add(BlockKind::Manifest, node, bytes, None).map_err(as_store)?;
+        }
+        Ok(())
+    }
+}

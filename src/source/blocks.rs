@@ -1,0 +1,119 @@
+//! New chunks on their way into the store: gathered into blocks, compressed in parallel, written in order (floor 3).
+
+use super::Error;
+use super::budget::Lease;
+use super::lane::{Entrance, Exit};
+use crate::chunk::codec::Encoder;
+use crate::entry::ChunkRef;
+use crate::format::pack::BlockKind;
+use crate::id::Id;
+use crate::limits::{BLOCK_TARGET, GATHER_BELOW};
+use crate::store;
+use crate::store::block::Block;
+use crate::store::chunks::ChunkSink;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A block that a worker has made.
+pub(super) type Made = Result<Block, store::Error>;
+
+/// Chunks that are in no pack yet.
+pub(super) type InFlight = Arc<Mutex<HashSet<Id>>>;
+
+#[derive(Debug, Default)]
+struct Gather {
+    chunks: Vec<ChunkRef>,
+    plain: Vec<u8>,
+    leases: Vec<Arc<Lease>>,
+}
+
+/// Takes chunks and sends blocks to the writer.
+pub(super) struct Blocks<'a> {
+    sink: &'a dyn ChunkSink,
+    lane: Entrance<Made>,
+    in_flight: InFlight,
+    gather: [Gather; 2],
+    encoders: Arc<Mutex<Vec<Encoder>>>,
+}
+
+impl<'a> Blocks<'a> {
+    pub(super) fn new(sink: &'a dyn ChunkSink, lane: Entrance<Made>, in_flight: InFlight) -> Self {
+        Self { sink, lane, in_flight, gather: Default::default(), encoders: Arc::default() }
+    }
+
+    /// For each chunk, whether it is neither in the store nor on its way there.
+    pub(super) fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, Error> {
+        // In this order: a chunk that is written meanwhile is seen in one place or the other.
+        let on_the_way: Vec<bool> = {
+            let set = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.iter().map(|id| set.contains(id)).collect()
+        };
+        let missing = self.sink.missing(ids)?;
+        Ok(missing.into_iter().zip(on_the_way).map(|(missing, on_the_way)| missing && !on_the_way).collect())
+    }
+
+    /// Takes a chunk that was found missing; one that came in the same breath before is dropped.
+    pub(super) fn add(
+        &mut self,
+        kind: BlockKind,
+        chunk: ChunkRef,
+        plain: Vec<u8>,
+        lease: Option<&Arc<Lease>>,
+    ) -> Result<(), Error> {
+        if !self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(chunk.id) {
+            return Ok(());
+        }
+        if plain.len() >= GATHER_BELOW {
+            let leases = lease.into_iter().cloned().collect();
+            return self.send(kind, Gather { chunks: vec![chunk], plain, leases });
+        }
+        let Some(gather) = self.gather.get_mut(kind as usize) else { return Ok(()) };
+        gather.chunks.push(chunk);
+        gather.plain.extend_from_slice(&plain);
+        if gather.plain.len() < BLOCK_TARGET {
+            return Ok(());
+        }
+        let full = std::mem::take(gather);
+        self.send(kind, full)
+    }
+
+    fn send(&self, kind: BlockKind, full: Gather) -> Result<(), Error> {
+        let encoders = Arc::clone(&self.encoders);
+        let work = move || {
+            let spare = encoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut encoder = spare.map_or_else(Encoder::new, Ok)?;
+            let block = Block::encode(kind, full.chunks, &full.plain, &mut encoder);
+            drop(full.leases);
+            encoders.lock().unwrap_or_else(PoisonError::into_inner).push(encoder);
+            block
+        };
+        self.lane.submit(work).map_err(|_| store::Error::Gone("the writer has stopped").into())
+    }
+
+    /// Sends what is gathered; the writer ends when it has written it.
+    pub(super) fn finish(mut self) -> Result<(), Error> {
+        for kind in [BlockKind::Data, BlockKind::Manifest] {
+            let rest = self.gather.get_mut(kind as usize).map(std::mem::take).unwrap_or_default();
+            if !rest.chunks.is_empty() {
+                self.send(kind, rest)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The writer: puts blocks into the store as they come, and counts the bytes.
+pub(super) fn write(blocks: Exit<Made>, sink: &dyn ChunkSink, in_flight: &InFlight) -> Result<u64, store::Error> {
+    let mut bytes = 0;
+    for block in blocks {
+        let block = block?;
+        let ids: Vec<Id> = block.chunks.iter().map(|chunk| chunk.id).collect();
+        bytes += block.header()?.total_len() + block.stored.len() as u64;
+        sink.put(block)?;
+        let mut set = in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in ids {
+            set.remove(&id);
+        }
+    }
+    Ok(bytes)
+}

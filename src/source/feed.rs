@@ -1,0 +1,217 @@
+//! The feeder: walks the tree, merges it with the parent manifest, and sends what has to be read to be read (floor 3).
+//!
+//! An entry whose size, times, inode, mode and owner are as the parent has them is taken over unread. What cannot be looked at is carried forward
+//! from the parent, never taken for deleted.
+
+use super::Error;
+use super::lane::Closed;
+use super::read::{self, Parcel, Piece, Stopped, Streamer};
+use super::snapshot::Trust;
+use crate::chunk::cut::Cutter;
+use crate::entry::{CARRIED_FORWARD, Entry, Node};
+use crate::limits::{BATCH_BYTES, BATCH_ENTRIES, SMALL_FILE};
+use crate::manifest::cursor::Cursor;
+use crate::monitor::Monitor;
+use crate::path::RelPath;
+use crate::scan::selection::{Selection, Standing};
+use crate::scan::walk::{Found, Item, Walk};
+use rustix::fs::FileType;
+use std::collections::HashMap;
+use std::io;
+
+pub(super) struct Feeder<'a> {
+    pub(super) selection: &'a Selection,
+    pub(super) parent: Option<Cursor<'a>>,
+    pub(super) trust: Trust,
+    pub(super) monitor: &'a dyn Monitor,
+    pub(super) streamer: Streamer<'a>,
+    pub(super) batch: Batch,
+    /// First names of inodes with several names.
+    pub(super) leaders: HashMap<(u64, u64), RelPath>,
+    /// Below this path the parent's entries are carried forward.
+    pub(super) carrying: Option<RelPath>,
+}
+
+/// Entries waiting to be read together by one worker.
+#[derive(Default)]
+pub(super) struct Batch {
+    items: Vec<Waiting>,
+    bytes: u64,
+}
+
+enum Waiting {
+    Piece(Piece),
+    Small(Found, Option<Entry>),
+}
+
+/// Why the feeder stopped early.
+pub(super) enum Halt {
+    Error(Error),
+    Closed,
+}
+
+impl From<Closed> for Halt {
+    fn from(Closed: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+impl<E: Into<Error>> From<E> for Halt {
+    fn from(e: E) -> Self {
+        Self::Error(e.into())
+    }
+}
+
+impl Feeder<'_> {
+    /// Sends everything that the walk finds.
+    pub(super) fn run(mut self, walk: Walk<'_>) -> Result<(), Halt> {
+        for item in walk {
+            let path = match &item {
+                Item::Found(found) => &found.path,
+                Item::Unreadable(path, _) | Item::Unlistable(path, _) => path,
+            };
+            let previous = self.advance(Some(path))?;
+            match item {
+                Item::Found(found) => self.found(found, previous)?,
+                Item::Unreadable(path, error) => {
+                    self.carrying = Some(path.clone());
+                    self.wait(Waiting::Piece(failed(path, &error, previous)))?;
+                }
+                Item::Unlistable(path, error) => {
+                    self.carrying = Some(path.clone());
+                    self.wait(Waiting::Piece(failed(path, &error, None)))?;
+                }
+            }
+        }
+        self.advance(None)?;
+        self.flush()
+    }
+
+    /// Moves the parent to `path` and gives its entry there. What it has before is gone from the tree, or carried forward.
+    fn advance(&mut self, path: Option<&RelPath>) -> Result<Option<Entry>, Halt> {
+        loop {
+            let Some(cursor) = &mut self.parent else { return Ok(None) };
+            let Some(next) = cursor.peek()? else { return Ok(None) };
+            if path.is_some_and(|path| next.path > *path) {
+                return Ok(None);
+            }
+            let Some(mut entry) = cursor.next_entry()? else { return Ok(None) };
+            if path == Some(&entry.path) {
+                return Ok(Some(entry));
+            }
+            let carried = self.carrying.as_ref().is_some_and(|top| entry.path.is_below(top));
+            if carried && self.selection.standing(&entry.path) == Standing::Inside {
+                entry.flags |= CARRIED_FORWARD;
+                self.wait(Waiting::Piece(Piece::Ready(entry)))?;
+            }
+        }
+    }
+
+    fn found(&mut self, found: Found, previous: Option<Entry>) -> Result<(), Halt> {
+        if found.foreign {
+            self.monitor.note(&format!("{}: another file system is mounted here; it is not entered", found.path));
+            self.carrying = Some(found.path.clone());
+        }
+        let leader = self.leader(&found);
+        if let Some(old) = previous.as_ref().filter(|old| is_unchanged(&found, leader.as_ref(), old, self.trust)) {
+            self.monitor.advance(1, old.size());
+            return self.wait(Waiting::Piece(Piece::Ready(old.clone())));
+        }
+        if leader.is_some() || found.stat.kind != FileType::RegularFile {
+            self.monitor.advance(1, 0);
+            let piece = read::plain_entry(&found, leader)
+                .map_or_else(|e| failed(found.path.clone(), &e, previous), Piece::Ready);
+            return self.wait(Waiting::Piece(piece));
+        }
+        if found.stat.size <= SMALL_FILE {
+            return self.wait(Waiting::Small(found, previous));
+        }
+        self.flush()?;
+        match self.streamer.large(&found, previous.as_ref()) {
+            Ok(()) => {}
+            Err(Stopped::Closed) => return Err(Halt::Closed),
+            Err(Stopped::Source(e)) => {
+                let pieces = vec![Piece::Again, failed(found.path.clone(), &e, previous)];
+                self.streamer.lane.ready(Parcel { pieces, lease: None })?;
+            }
+        }
+        self.monitor.advance(1, found.stat.size);
+        Ok(())
+    }
+
+    /// The first name of an inode that was met before; a new one is remembered.
+    fn leader(&mut self, found: &Found) -> Option<RelPath> {
+        if found.stat.links < 2 || found.stat.is_directory() {
+            return None;
+        }
+        let key = (found.stat.device, found.stat.inode);
+        let known = self.leaders.get(&key).cloned();
+        if known.is_none() {
+            self.leaders.insert(key, found.path.clone());
+        }
+        known
+    }
+
+    fn wait(&mut self, waiting: Waiting) -> Result<(), Halt> {
+        if let Waiting::Small(found, _) = &waiting {
+            self.batch.bytes += found.stat.size;
+        }
+        self.batch.items.push(waiting);
+        let full = self.batch.bytes >= BATCH_BYTES || self.batch.items.len() >= BATCH_ENTRIES;
+        if full { self.flush() } else { Ok(()) }
+    }
+
+    /// Sends the batch to a worker.
+    fn flush(&mut self) -> Result<(), Halt> {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.items.is_empty() {
+            return Ok(());
+        }
+        let bytes = usize::try_from(batch.bytes).unwrap_or(usize::MAX);
+        let lease = (bytes > 0).then(|| self.streamer.budget.take(bytes));
+        let cutter = self.streamer.cutter;
+        Ok(self.streamer.lane.submit(move || {
+            let pieces = batch.items.into_iter().map(|waiting| finish(waiting, cutter)).collect();
+            Parcel { pieces, lease }
+        })?)
+    }
+}
+
+/// Does what an entry still waits for.
+fn finish(waiting: Waiting, cutter: Cutter) -> Piece {
+    match waiting {
+        Waiting::Piece(piece) => piece,
+        Waiting::Small(found, previous) => match read::small(&found, cutter) {
+            Ok((entry, chunks)) => Piece::Whole(entry, chunks, previous),
+            Err(e) => failed(found.path.clone(), &e, previous),
+        },
+    }
+}
+
+fn failed(path: RelPath, error: &io::Error, previous: Option<Entry>) -> Piece {
+    Piece::Failed(path, error.to_string(), previous)
+}
+
+/// Whether nothing that the file system tells has changed since the parent's entry was made.
+fn is_unchanged(found: &Found, leader: Option<&RelPath>, old: &Entry, trust: Trust) -> bool {
+    let stat = &found.stat;
+    let kind = match &old.node {
+        Node::HardLink { leader: old_leader } => leader == Some(old_leader),
+        _ if leader.is_some() => false,
+        Node::File { size, .. } => stat.is_file() && stat.size == *size,
+        Node::Directory => stat.is_directory(),
+        Node::Symlink { .. } => stat.kind == FileType::Symlink,
+        Node::Fifo => stat.kind == FileType::Fifo,
+        Node::Socket => stat.kind == FileType::Socket,
+        Node::CharDevice { .. } => stat.kind == FileType::CharacterDevice,
+        Node::BlockDevice { .. } => stat.kind == FileType::BlockDevice,
+    };
+    let owner = (old.meta.uid, old.meta.gid) == (stat.uid, stat.gid);
+    let alike = kind && old.meta.mtime == stat.mtime && old.meta.mode == stat.mode;
+    alike
+        && match trust {
+            Trust::Nothing => false,
+            Trust::Identity => owner && old.flags == 0 && old.identity == stat.identity(),
+            Trust::Before(time, owners) => (owner || !owners) && stat.ctime < time,
+        }
+}

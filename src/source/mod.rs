@@ -1,0 +1,34 @@
+//! Taking a snapshot: tree -> chunks -> store and manifest (floor 3).
+//!
+//!     feeder (1 thread)       walks, merges with the parent manifest, streams large files     [feed]
+//!       | parcels, in order, made in parallel: files read, chunks hashed                      [read]
+//!     assembler (caller)      looks up, gathers new chunks into blocks, builds the manifest   [assemble]
+//!       | blocks, in order, compressed in parallel
+//!     writer (1 thread)       puts blocks into the store                                      [blocks]
+//!
+//! Everything stays in path order, so the same tree makes the same store byte for byte. Memory is bounded by a budget of bytes in
+//! flight ([`budget`]). A path that cannot be read is reported and carried forward; an error of the store ends it all.
+
+mod assemble;
+mod blocks;
+mod budget;
+mod feed;
+mod lane;
+mod read;
+pub mod snapshot;
+
+use crate::{manifest, store};
+
+/// What ends a snapshot. Paths that could not be read do not: they are in the totals.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store could not be read or written.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A manifest could not be read or written.
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    /// Threads could not be started.
+    #[error("cannot start threads: {0}")]
+    Threads(String),
+}

@@ -1,0 +1,130 @@
+//! Takes a snapshot: starts the threads, joins them, and sorts out which error came first (floor 3).
+
+use super::Error;
+use super::assemble::{Assembler, Outcome};
+use super::blocks::{Blocks, write};
+use super::budget::Budget;
+use super::feed::{Batch, Feeder, Halt};
+use super::lane::lane;
+use super::read::Streamer;
+use crate::chunk::cut::{Chunker, Cutter};
+use crate::entry::{ChunkRef, Entry, Time};
+use crate::format::snapshot::Totals;
+use crate::fs::dir::Dir;
+use crate::limits::IN_FLIGHT;
+use crate::manifest;
+use crate::manifest::cursor::Cursor;
+use crate::monitor::Monitor;
+use crate::path::RelPath;
+use crate::scan::selection::Selection;
+use crate::scan::walk::{Filter, Walk};
+use crate::store;
+use crate::store::chunks::ChunkStore;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// What to take a snapshot of.
+pub struct Request<'a> {
+    /// The root of the tree, open.
+    pub root: Arc<Dir>,
+    /// The part of it that is meant.
+    pub selection: &'a Selection,
+    /// Manifest of an earlier snapshot of the same tree: what has not changed since is taken over unread.
+    pub parent: Option<ChunkRef>,
+    /// What is enough to take over an entry of the parent unread.
+    pub trust: Trust,
+    /// Whether the tree is a mirror: what is as the parent says keeps the parent's entry, identity and all.
+    pub of_mirror: bool,
+    /// Asked, in path order, whether a path is to be looked at at all.
+    pub filter: Option<Box<Filter<'a>>>,
+    /// How the store wants files cut.
+    pub chunker: Chunker,
+}
+
+/// When an entry of the parent manifest is taken over unread. Kind, size, mtime and mode must be as they were in any case.
+#[derive(Clone, Copy, Debug)]
+pub enum Trust {
+    /// On a source: inode, ctime and owner are as they were too.
+    Identity,
+    /// On a mirror, which we wrote: not changed since this time (ctime), and, if that is to be looked at, of the same owner.
+    Before(Time, bool),
+    /// Never: all files are read.
+    Nothing,
+}
+
+/// A snapshot whose chunks have been put into the store; it has no record yet.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// Root of its manifest.
+    pub root: ChunkRef,
+    /// What it amounts to.
+    pub totals: Totals,
+    /// Owners that occur.
+    pub users: BTreeSet<u32>,
+    /// Groups that occur.
+    pub groups: BTreeSet<u32>,
+}
+
+/// Reads the tree and puts what is new into the store.
+pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor) -> Result<Taken, Error> {
+    let pool = rayon::ThreadPoolBuilder::new().thread_name(|n| format!("worker {n}")).build();
+    let pool = Arc::new(pool.map_err(|e| Error::Threads(e.to_string()))?);
+    let budget = Budget::new(IN_FLIGHT);
+    let (parcels_in, parcels_out) = lane(&pool, 64);
+    let (blocks_in, blocks_out) = lane(&pool, 16);
+    let in_flight = Arc::default();
+    let parent = request.parent.map(|root| Cursor::new(root, store.reader()?)).transpose()?;
+    let parent_root = request.parent;
+    let in_parent = |path: &RelPath| lookup(parent_root, store, path);
+    let blocks = Blocks::new(store, blocks_in, Arc::clone(&in_flight));
+    let mut assembler = Assembler::new(blocks, monitor, &in_parent, request.of_mirror);
+    std::thread::scope(|scope| {
+        let budget = &budget;
+        let feeder = scope.spawn(move || {
+            let cutter = Cutter::new(request.chunker);
+            let streamer = Streamer { lane: &parcels_in, budget, cutter, buffer: Vec::new() };
+            let feeder = Feeder {
+                selection: request.selection,
+                parent,
+                trust: request.trust,
+                monitor,
+                streamer,
+                batch: Batch::default(),
+                leaders: HashMap::new(),
+                carrying: None,
+            };
+            feeder.run(Walk::new(request.root, request.selection, request.filter))
+        });
+        let writer = scope.spawn(move || write(blocks_out, store, &in_flight));
+        let mut parcels = parcels_out;
+        let assembled = parcels.try_for_each(|parcel| assembler.take(parcel));
+        // On an error the lane is closed here, so that the feeder stops.
+        drop(parcels);
+        let fed = feeder.join().unwrap_or(Err(Halt::Error(Error::Threads("the feeder died".to_owned()))));
+        let failure = match (assembled, fed) {
+            (Err(e), _) | (Ok(()), Err(Halt::Error(e))) => Some(e),
+            (Ok(()), _) => None,
+        };
+        // Either way the assembler goes, and with it the lane that the writer waits on.
+        let assembled = if let Some(e) = failure {
+            drop(assembler);
+            Err(e)
+        } else {
+            assembler.finish()
+        };
+        let written = writer.join().unwrap_or(Err(store::Error::Gone("the writer died")));
+        // The writer's own error says more than that it has stopped.
+        let new_bytes = written?;
+        assembled.map(|(root, Outcome { totals, users, groups })| {
+            let totals = Totals { new_bytes, ..totals };
+            Taken { root, totals, users, groups }
+        })
+    })
+}
+
+fn lookup(parent: Option<ChunkRef>, store: &dyn ChunkStore, path: &RelPath) -> Result<Option<Entry>, manifest::Error> {
+    let Some(root) = parent else { return Ok(None) };
+    let mut cursor = Cursor::new(root, store.reader()?)?;
+    cursor.seek(path)?;
+    Ok(cursor.next_entry()?.filter(|entry| entry.path == *path))
+}

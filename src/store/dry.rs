@@ -1,0 +1,81 @@
+//! A store that is read as it is and that nothing is written to: for `-check` and `--dry-run` (floor 2).
+//!
+//! New manifest nodes are kept in memory, so that the manifest of a tree that was only looked at can be compared with others; new file content is
+//! dropped. What is kept grows with what differs from the store, not with what is in it.
+
+use super::Error;
+use super::block::Block;
+use super::chunks::{ChunkReader, ChunkSink, ChunkSource, ChunkStore};
+use crate::chunk::codec::Decoder;
+use crate::entry::ChunkRef;
+use crate::format::pack::BlockKind;
+use crate::id::Id;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// A store seen through glass.
+pub struct Dry<'a> {
+    store: &'a dyn ChunkStore,
+    nodes: RwLock<HashMap<Id, Arc<[u8]>>>,
+}
+
+impl<'a> Dry<'a> {
+    /// Over a real store.
+    pub fn new(store: &'a dyn ChunkStore) -> Self {
+        Self { store, nodes: RwLock::default() }
+    }
+}
+
+impl ChunkSink for Dry<'_> {
+    fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, Error> {
+        let missing = self.store.missing(ids)?;
+        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(missing.into_iter().zip(ids).map(|(missing, id)| missing && !nodes.contains_key(id)).collect())
+    }
+
+    fn put(&self, block: Block) -> Result<(), Error> {
+        if block.kind == BlockKind::Data {
+            return Ok(());
+        }
+        let mut plain = Vec::new();
+        Decoder::new()?.decode(
+            block.codec,
+            &block.stored,
+            usize::try_from(block.plain()).unwrap_or(usize::MAX),
+            &mut plain,
+        )?;
+        let mut rest = plain.as_slice();
+        let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
+        for chunk in &block.chunks {
+            let (node, tail) = rest.split_at_checked(chunk.length as usize).unwrap_or((rest, &[]));
+            nodes.insert(chunk.id, node.into());
+            rest = tail;
+        }
+        Ok(())
+    }
+}
+
+impl ChunkSource for Dry<'_> {
+    fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, Error> {
+        Ok(Box::new(DryReader { nodes: &self.nodes, behind: self.store.reader()?, last: Arc::from([]) }))
+    }
+}
+
+struct DryReader<'a> {
+    nodes: &'a RwLock<HashMap<Id, Arc<[u8]>>>,
+    behind: Box<dyn ChunkReader + 'a>,
+    last: Arc<[u8]>,
+}
+
+impl ChunkReader for DryReader<'_> {
+    fn read(&mut self, chunk: &ChunkRef) -> Result<&[u8], Error> {
+        let node = self.nodes.read().unwrap_or_else(PoisonError::into_inner).get(&chunk.id).cloned();
+        match node {
+            Some(node) => {
+                self.last = node;
+                Ok(&self.last)
+            }
+            None => self.behind.read(chunk),
+        }
+    }
+}

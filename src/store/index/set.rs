@@ -1,0 +1,162 @@
+//! All indexes of a store, and what is not yet in any (floor 2).
+
+use super::build::Pending;
+use super::file::IndexFile;
+use super::{Location, merge};
+use crate::fs::durable;
+use crate::id::Id;
+use crate::limits::{INDEX_PENDING, INDEXES};
+use crate::store::Error;
+use crate::store::layout::Layout;
+use crate::store::pack::writer::FinishedPack;
+use std::collections::HashSet;
+use walkdir::WalkDir;
+
+/// Finds chunks.
+#[derive(Debug, Default)]
+pub struct IndexSet {
+    files: Vec<IndexFile>,
+    pending: Pending,
+    /// Packs that an index names and that are not there, or not whole: nothing is looked for in them.
+    lost: HashSet<Id>,
+    /// Indexes that cannot be used, as messages.
+    bad: Vec<String>,
+}
+
+impl IndexSet {
+    /// Opens every index of a store. One that is damaged is left out and remembered: packs that stand in no other are indexed again
+    /// by the next run that writes.
+    pub fn open(layout: &Layout) -> Result<Self, Error> {
+        let mut set = Self::default();
+        for item in WalkDir::new(layout.indexes()).min_depth(1).max_depth(1).sort_by_file_name() {
+            let item = match item {
+                Ok(item) => item,
+                // No folder, no index: everything is rebuilt from the packs.
+                Err(e) if e.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => continue,
+                Err(e) => return Err(crate::fs::Error::new("list", &layout.indexes(), e).into()),
+            };
+            if Layout::id_of(item.path(), "idx").is_none() {
+                continue;
+            }
+            match IndexFile::open(item.path()) {
+                Ok(file) => set.files.push(file),
+                Err(Error::Fs(e)) if e.is_missing() => {}
+                Err(e @ Error::Damaged { .. }) => set.bad.push(e.to_string()),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(set)
+    }
+
+    /// The open indexes.
+    pub fn files(&self) -> &[IndexFile] {
+        &self.files
+    }
+
+    /// Messages on indexes that could not be used.
+    pub fn bad(&self) -> &[String] {
+        &self.bad
+    }
+
+    /// Where a chunk is, if the store has it.
+    pub fn find(&self, id: &Id) -> Result<Option<Location>, Error> {
+        for file in &self.files {
+            if let Some(location) = file.find(id)?.filter(|l| self.lost.is_empty() || !self.lost.contains(&l.pack)) {
+                return Ok(Some(location));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the store has a chunk, or will have it when it is flushed.
+    pub fn contains(&self, id: &Id) -> Result<bool, Error> {
+        Ok(self.pending.contains(id) || self.find(id)?.is_some())
+    }
+
+    /// Every pack that the indexes name, with the length that it should have.
+    pub fn packs(&self) -> Result<Vec<(Id, u64)>, Error> {
+        let mut packs = Vec::new();
+        for file in &self.files {
+            for number in 0..file.counts().containers {
+                let row = file.container(number)?;
+                packs.push((row.name, row.length));
+            }
+        }
+        packs.sort_unstable();
+        packs.dedup();
+        Ok(packs)
+    }
+
+    /// Proves every index in full: its name, the order of its rows, and that each leads somewhere. Tells what is wrong.
+    pub fn verify(&self, tell: &mut dyn FnMut(String)) -> Result<(), Error> {
+        self.bad.iter().for_each(|message| tell(message.clone()));
+        for file in &self.files {
+            let mut last = None;
+            let mut sound = Layout::id_of(file.path(), "idx") == Some(file.hash());
+            for number in 0..file.counts().chunks {
+                let row = file.chunk(number)?;
+                sound &= last.is_none_or(|last| last < row.id) && file.locate(&row).is_ok();
+                last = Some(row.id);
+            }
+            if !sound {
+                tell(format!(
+                    "{}: it is damaged; remove it and run -backup: it is rebuilt from the packs",
+                    file.path().display()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The chunks that are placed in a pack.
+    pub fn chunks_of(&self, pack: &Id) -> Result<Vec<Id>, Error> {
+        let mut chunks = Vec::new();
+        for file in &self.files {
+            for number in 0..file.counts().chunks {
+                let row = file.chunk(number)?;
+                if file.locate(&row)?.pack == *pack {
+                    chunks.push(row.id);
+                }
+            }
+        }
+        Ok(chunks)
+    }
+
+    /// Says that a pack is not to be used.
+    pub fn lose(&mut self, pack: Id) {
+        self.lost.insert(pack);
+    }
+
+    /// Takes the chunks of a durable pack; writes an index when many have gathered.
+    pub fn add(&mut self, pack: &FinishedPack, layout: &Layout) -> Result<(), Error> {
+        self.lost.remove(&pack.name);
+        self.pending.add(pack)?;
+        if self.pending.len() >= INDEX_PENDING { self.write_pending(layout) } else { Ok(()) }
+    }
+
+    fn write_pending(&mut self, layout: &Layout) -> Result<(), Error> {
+        if !self.pending.is_empty() {
+            let path = std::mem::take(&mut self.pending).write(layout)?;
+            self.files.push(IndexFile::open(&path)?);
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable, and merges small indexes when there are many.
+    pub fn flush(&mut self, layout: &Layout) -> Result<(), Error> {
+        self.write_pending(layout)?;
+        self.files.sort_by_key(|file| file.counts().chunks);
+        let sizes: Vec<u64> = self.files.iter().map(|file| file.counts().chunks).collect();
+        let take = merge::choose(&sizes, INDEXES);
+        if take < 2 {
+            return Ok(());
+        }
+        let rest = self.files.split_off(take);
+        let small = std::mem::replace(&mut self.files, rest);
+        let path = merge::merge(layout, &small)?;
+        self.files.push(IndexFile::open(&path)?);
+        // The new one is durable: the old ones may go.
+        small.iter().filter(|old| old.path() != path).try_for_each(|old| durable::remove(old.path()))?;
+        Ok(())
+    }
+}

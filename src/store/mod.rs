@@ -1,0 +1,147 @@
+//! The content-addressed store: packs, indexes, snapshot records (floor 2).
+//!
+//! Nothing that is written is ever modified. What must be durable first: packs, then the index, then the snapshot record that needs
+//! them. [`Store`] is a place to put and get chunks and records; what they are for is decided above.
+
+pub mod block;
+pub mod chunks;
+pub mod dry;
+pub mod index;
+pub mod layout;
+pub mod pack;
+mod reader;
+pub mod snapshots;
+mod write;
+
+use crate::chunk::codec;
+use crate::format::config::Config;
+use crate::fs;
+use crate::fs::durable;
+use crate::id::Id;
+use crate::limits;
+use crate::path::shown;
+use index::set::IndexSet;
+use layout::Layout;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError, RwLock};
+use write::Writer;
+
+/// What goes wrong with a store. Never mixed up with errors of reading a source: a store error always ends the run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk said no.
+    #[error(transparent)]
+    Fs(#[from] fs::Error),
+    /// A file of the store is not what it was.
+    #[error("{path}: {source}; `backup -check TARGET --data` tells what is affected")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        source: crate::format::Error,
+    },
+    /// A block does not decode to the chunks that it should hold.
+    #[error(
+        "{path}: the block at {offset} does not hold what it should: it is damaged; `backup -check TARGET --data` tells what is affected"
+    )]
+    BadBlock {
+        /// The pack.
+        path: String,
+        /// Offset of the block.
+        offset: u64,
+    },
+    /// A chunk is in no index.
+    #[error("chunk {0} is not in the store; `backup -check TARGET` tells which files need it")]
+    MissingChunk(Id),
+    /// A value that the format cannot hold.
+    #[error("cannot be stored: {0}")]
+    Unstorable(#[from] crate::format::Error),
+    /// The compressor failed.
+    #[error("cannot compress: {0}")]
+    Codec(#[from] codec::Error),
+    /// There is no snapshot with this number.
+    #[error("there is no snapshot {0}; `backup -snapshots TARGET` lists them")]
+    NoSnapshot(u64),
+    /// The other end went away, or a thread of ours did.
+    #[error("the store is gone: {0}")]
+    Gone(&'static str),
+}
+
+impl Error {
+    fn damaged(path: &Path, source: crate::format::Error) -> Self {
+        Self::Damaged { path: shown(path.as_os_str().as_bytes()), source }
+    }
+}
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    layout: Layout,
+    config: Config,
+    index: RwLock<IndexSet>,
+    writer: Mutex<Writer>,
+}
+
+impl Store {
+    /// Makes a new store in a folder that does not exist yet or is empty.
+    pub fn create(root: &Path, config: Config) -> Result<Self, Error> {
+        let layout = Layout::new(root);
+        for folder in layout.folders() {
+            durable::make_folder(&folder)?;
+        }
+        durable::write_new(&layout.config(), &config.encode())?;
+        for folder in layout.folders() {
+            durable::sync_folder(&folder)?;
+        }
+        Self::open(root)
+    }
+
+    /// Opens a store for reading.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let layout = Layout::new(root);
+        let path = layout.config();
+        let config = Config::decode(&durable::read(&path, limits::TEXT_MAX)?).map_err(|e| Error::damaged(&path, e))?;
+        let index = RwLock::new(IndexSet::open(&layout)?);
+        Ok(Self { layout, config, index, writer: Mutex::new(Writer::default()) })
+    }
+
+    /// Whether a folder holds a store.
+    pub fn exists(root: &Path) -> Result<bool, Error> {
+        Ok(durable::exists(&Layout::new(root).config())?)
+    }
+
+    /// Name and parameters of the store.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where its files are.
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Where a chunk is, if the store has it in a pack that is whole.
+    pub fn locate(&self, id: &Id) -> Result<Option<index::Location>, Error> {
+        self.with_index(|index| index.find(id))
+    }
+
+    /// Every pack that the indexes name, with the length that it should have.
+    pub fn packs(&self) -> Result<Vec<(Id, u64)>, Error> {
+        self.with_index(IndexSet::packs)
+    }
+
+    /// Proves every index in full and tells what is wrong.
+    pub fn verify_indexes(&self, tell: &mut dyn FnMut(String)) -> Result<(), Error> {
+        self.with_index(|index| index.verify(tell))
+    }
+
+    /// The chunks that the indexes place in a pack.
+    pub fn chunks_of(&self, pack: &Id) -> Result<Vec<Id>, Error> {
+        self.with_index(|index| index.chunks_of(pack))
+    }
+
+    fn with_index<T>(&self, read: impl FnOnce(&IndexSet) -> T) -> T {
+        read(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,96 @@
+//! Reads a pack: its table of contents, or one block (floor 2).
+
+use crate::chunk::codec::Decoder;
+use crate::format::pack::{self, BLOCK_HEADER_LEN, BlockHeader, BlockRow, FOOTER_LEN, Footer, HEADER_LEN};
+use crate::fs::{Error as FsError, content};
+use crate::id::Id;
+use crate::limits::PACK_MAX;
+use crate::path::shown;
+use crate::store::Error;
+use crate::store::layout::Layout;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// An open pack.
+#[derive(Debug)]
+pub struct PackReader {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+/// A decoded block.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// Plain length of each chunk.
+    pub lengths: Vec<u32>,
+    /// The plain bytes of all chunks, one after the other.
+    pub plain: Vec<u8>,
+}
+
+impl PackReader {
+    /// Opens a pack by its name.
+    pub fn open(layout: &Layout, name: &Id) -> Result<Self, Error> {
+        let path = layout.pack(name);
+        let file = File::open(&path).map_err(|e| FsError::new("open", &path, e))?;
+        let length = file.metadata().map_err(|e| FsError::new("look at", &path, e))?.len();
+        if length > PACK_MAX {
+            return Err(Error::damaged(&path, crate::format::Error::Limit("the length of a pack")));
+        }
+        Ok(Self { path, file, length })
+    }
+
+    /// Length of the file.
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn read(&self, at: u64, length: u64) -> Result<Vec<u8>, Error> {
+        let short = || Error::damaged(&self.path, crate::format::Error::Truncated("a pack"));
+        if at.checked_add(length).is_none_or(|end| end > self.length) {
+            return Err(short());
+        }
+        let mut bytes = vec![0; usize::try_from(length).map_err(|_| short())?];
+        let read = content::read_at(&self.file, at, &mut bytes).map_err(|e| FsError::new("read", &self.path, e))?;
+        if read == bytes.len() { Ok(bytes) } else { Err(short()) }
+    }
+
+    /// The blocks, from the table of contents.
+    pub fn contents(&self) -> Result<Vec<BlockRow>, Error> {
+        let damaged = |e| Error::damaged(&self.path, e);
+        pack::check_header(&self.read(0, HEADER_LEN as u64)?).map_err(damaged)?;
+        let at = self.length.saturating_sub(FOOTER_LEN as u64);
+        let footer = Footer::decode(&self.read(at, FOOTER_LEN as u64)?, self.length).map_err(damaged)?;
+        footer.decode_toc(&self.read(footer.offset, footer.toc_len())?).map_err(damaged)
+    }
+
+    /// Reads and decodes the block at `offset`, whose header, length table and stored bytes are `span` bytes long together.
+    pub fn block(&self, offset: u64, span: u64, decoder: &mut Decoder, into: &mut Decoded) -> Result<(), Error> {
+        let bytes = self.read(offset, span)?;
+        let damaged = |e| Error::damaged(&self.path, e);
+        let header = BlockHeader::decode(&bytes).map_err(damaged)?;
+        if header.total_len() + u64::from(header.stored) != span {
+            return Err(self.bad(offset));
+        }
+        into.lengths = header.check(&bytes).map_err(damaged)?;
+        let stored = bytes.get(BLOCK_HEADER_LEN + 4 * into.lengths.len()..).unwrap_or_default();
+        decoder.decode(header.codec, stored, header.plain as usize, &mut into.plain).map_err(|_| self.bad(offset))
+    }
+
+    /// The error for a block that does not hold what it should.
+    pub fn bad(&self, offset: u64) -> Error {
+        Error::BadBlock { path: shown(self.path.as_os_str().as_bytes()), offset }
+    }
+
+    /// The BLAKE3 of the whole file, which must be its name.
+    pub fn hash(&self) -> Result<Id, Error> {
+        let mut hasher = blake3::Hasher::new();
+        let mut file = &self.file;
+        io::Seek::seek(&mut file, io::SeekFrom::Start(0))
+            .and_then(|_| hasher.update_reader(file).map(|_| ()))
+            .map_err(|e| FsError::new("read", &self.path, e))?;
+        Ok(Id::from_bytes(*hasher.finalize().as_bytes()))
+    }
+}

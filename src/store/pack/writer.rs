@@ -1,0 +1,82 @@
+//! Writes one pack: blocks as they come, then table of contents and footer; the name is the hash of all bytes (floor 2).
+
+use crate::format::pack::{self, BlockRow};
+use crate::fs::{Error as FsError, durable};
+use crate::id::Id;
+use crate::store::Error;
+use crate::store::block::Block;
+use crate::store::layout::Layout;
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// A pack that is being written, under a temporary name.
+#[derive(Debug)]
+pub struct PackWriter {
+    path: PathBuf,
+    file: File,
+    hasher: blake3::Hasher,
+    length: u64,
+    rows: Vec<BlockRow>,
+}
+
+/// A pack that is durable.
+#[derive(Debug)]
+pub struct FinishedPack {
+    /// Its name.
+    pub name: Id,
+    /// Length of the file.
+    pub length: u64,
+    /// Its blocks in order.
+    pub rows: Vec<BlockRow>,
+}
+
+impl PackWriter {
+    /// Begins a pack; `number` tells apart the packs that one run writes at the same time.
+    pub fn create(layout: &Layout, number: u8) -> Result<Self, Error> {
+        let path = layout.packs().join(format!("{}{number}.pack", durable::TMP));
+        durable::remove_if_any(&path)?;
+        let file = durable::create(&path)?;
+        let mut writer = Self { path, file, hasher: blake3::Hasher::new(), length: 0, rows: Vec::new() };
+        writer.write(&pack::encode_header())?;
+        Ok(writer)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all(bytes).map_err(|e| FsError::new("write", &self.path, e))?;
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Appends a block.
+    pub fn append(&mut self, block: Block) -> Result<(), Error> {
+        let header = block.header()?;
+        let offset =
+            u32::try_from(self.length).map_err(|_| Error::Unstorable(crate::format::Error::Limit("a pack")))?;
+        self.write(&header.encode(block.chunks.iter().map(|c| c.length)))?;
+        self.write(&block.stored)?;
+        self.rows.push(BlockRow { offset, header, chunks: block.chunks });
+        Ok(())
+    }
+
+    /// Bytes so far.
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Ends the pack and makes it durable under its name.
+    pub fn finish(mut self, layout: &Layout) -> Result<FinishedPack, Error> {
+        let tail = pack::encode_tail(self.length, &self.rows);
+        self.write(&tail)?;
+        self.file.sync_data().map_err(|e| FsError::new("sync", &self.path, e))?;
+        let name = Id::from_bytes(*self.hasher.finalize().as_bytes());
+        let path = layout.pack(&name);
+        if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+            durable::make_folder(folder)?;
+            durable::sync_folder(&layout.packs())?;
+        }
+        durable::publish(&self.path, &path)?;
+        Ok(FinishedPack { name, length: self.length, rows: self.rows })
+    }
+}

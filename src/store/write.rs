@@ -1,0 +1,136 @@
+//! Putting blocks into packs (floor 2). File content and manifests go to packs of their own.
+
+use super::block::Block;
+use super::chunks::ChunkSink;
+use super::layout::Layout;
+use super::pack::reader::PackReader;
+use super::pack::writer::{FinishedPack, PackWriter};
+use super::{Error, Store};
+use crate::fs::{Error as FsError, durable};
+use crate::id::Id;
+use crate::limits::PACK_TARGET;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::PoisonError;
+use walkdir::WalkDir;
+
+/// The packs that are being written.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    open: [Option<PackWriter>; 2],
+    /// Chunks in those packs: not missing any more, not readable yet.
+    unfinished: HashSet<Id>,
+    /// The first error is final: pages that a failed sync lost cannot be asked for again.
+    poisoned: bool,
+}
+
+/// What opening a store for writing found.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Packs of an interrupted run that are used again.
+    pub adopted: u64,
+    /// Packs that an index names and that are gone or cut: what they held is stored again when it is met.
+    pub lost: Vec<String>,
+    /// Packs without an index that cannot be read, and indexes that cannot be used, as messages.
+    pub unusable: Vec<String>,
+}
+
+impl Store {
+    /// Prepares an open store for writing, under the lock: what an interrupted run has packed is taken in, unfinished files go.
+    pub fn recover(&self) -> Result<Recovered, Error> {
+        let mut found = Recovered::default();
+        let mut on_disk = packs_on_disk(&self.layout)?;
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        found.unusable.extend(index.bad().iter().cloned());
+        for (name, length) in index.packs()? {
+            if on_disk.remove(&name) != Some(length) {
+                index.lose(name);
+                found.lost.push(self.layout.pack(&name).display().to_string());
+            }
+        }
+        for name in on_disk.into_keys() {
+            match PackReader::open(&self.layout, &name).and_then(|pack| Ok((pack.length(), pack.contents()?))) {
+                Ok((length, rows)) => {
+                    index.add(&FinishedPack { name, length, rows }, &self.layout)?;
+                    found.adopted += 1;
+                }
+                Err(e @ Error::Damaged { .. }) => found.unusable.push(e.to_string()),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Ends the open packs and makes packs and index durable: after this every chunk that was put can be read.
+    pub fn flush(&self) -> Result<(), Error> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        for slot in 0..writer.open.len() {
+            self.finish_pack(&mut writer, slot)?;
+        }
+        writer.unfinished.clear();
+        self.index.write().unwrap_or_else(PoisonError::into_inner).flush(&self.layout)
+    }
+
+    fn finish_pack(&self, writer: &mut Writer, slot: usize) -> Result<(), Error> {
+        let Some(pack) = writer.open.get_mut(slot).and_then(Option::take) else { return Ok(()) };
+        let finished = pack.finish(&self.layout)?;
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.add(&finished, &self.layout)?;
+        for chunk in finished.rows.iter().flat_map(|row| &row.chunks) {
+            writer.unfinished.remove(&chunk.id);
+        }
+        Ok(())
+    }
+
+    fn append(&self, writer: &mut Writer, block: Block) -> Result<(), Error> {
+        let slot = block.kind as usize;
+        writer.unfinished.extend(block.chunks.iter().map(|c| c.id));
+        let place = writer.open.get_mut(slot).ok_or(Error::Gone("no such kind of block"))?;
+        let pack = match place {
+            Some(pack) => pack,
+            None => place.insert(PackWriter::create(&self.layout, block.kind as u8)?),
+        };
+        pack.append(block)?;
+        let full = pack.length() >= PACK_TARGET;
+        if full { self.finish_pack(writer, slot) } else { Ok(()) }
+    }
+}
+
+impl ChunkSink for Store {
+    fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, Error> {
+        // Looked up in this order, a chunk that moves from one place to the other meanwhile is found in either.
+        let unfinished: Vec<bool> = {
+            let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.iter().map(|id| writer.unfinished.contains(id)).collect()
+        };
+        self.with_index(|index| {
+            ids.iter().zip(unfinished).map(|(id, open)| Ok(!open && !index.contains(id)?)).collect()
+        })
+    }
+
+    fn put(&self, block: Block) -> Result<(), Error> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.poisoned {
+            return Err(Error::Gone("an earlier write failed"));
+        }
+        let outcome = self.append(&mut writer, block);
+        writer.poisoned = outcome.is_err();
+        outcome
+    }
+}
+
+/// Every pack and its length; unfinished ones are removed. A listing error is an error, never an empty store.
+fn packs_on_disk(layout: &Layout) -> Result<HashMap<Id, u64>, Error> {
+    let mut found = HashMap::new();
+    for item in WalkDir::new(layout.packs()).min_depth(1).max_depth(2) {
+        let failed = |path: &Path, e: walkdir::Error| FsError::new("list", path, e);
+        let item = item.map_err(|e| failed(&layout.packs(), e))?;
+        let unfinished = item.file_name().to_string_lossy().starts_with(durable::TMP);
+        if item.depth() == 1 && item.file_type().is_file() && unfinished {
+            durable::remove_if_any(item.path())?;
+        } else if let Some(name) = Layout::id_of(item.path(), "pack").filter(|_| item.depth() == 2) {
+            found.insert(name, item.metadata().map_err(|e| failed(item.path(), e))?.len());
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,43 @@
+//! Materialise: make a tree equal a manifest (floor 3).
+//!
+//! [`plan`] says what has to be done (pure: two manifests in, actions out); [`apply`] does it in batches: stage files aside, one sync of the
+//! file system, publish by rename. What is known of the tree before comes as a manifest too: a snapshot of the tree itself, just taken, whose
+//! content is all in the store. So nothing is overwritten or removed that could not be brought back (P2), and each file is at every instant
+//! wholly old or wholly new (P3).
+
+pub mod apply;
+mod dirs;
+pub mod plan;
+mod publish;
+mod stage;
+
+use crate::path::RelPath;
+use crate::{manifest, store};
+use std::io;
+
+/// What ends a materialisation. Single paths that resist do not: they are counted and reported.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A manifest could not be read.
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    /// A file could not be written aside; the tree has not been touched by its batch.
+    #[error("cannot write {path}: {source}; nothing of this batch was put into the tree")]
+    Stage {
+        /// Where it was to go.
+        path: RelPath,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The file system could not be synced: what it lost cannot be known.
+    #[error(
+        "cannot sync the file system of the tree: {0}; the run is given up, the next one starts from what is really there"
+    )]
+    Sync(io::Error),
+    /// The stage could not be used.
+    #[error("cannot use the folder for staged files: {0}")]
+    Folder(io::Error),
+}

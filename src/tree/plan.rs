@@ -1,0 +1,262 @@
+//! The plan: from what a tree holds and what it shall hold to actions, in the order in which they can be done (floor 3). Pure.
+//!
+//! Actions come in path order, a directory before what is in it; only what removes a directory, or puts something else in its place, waits
+//! until everything below it is gone.
+
+use crate::entry::{Entry, Node};
+use crate::manifest;
+use crate::manifest::diff::Change;
+use crate::path::RelPath;
+use crate::scan::selection::{Selection, Standing};
+
+/// One step.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Make `new`, where there is nothing or `old`, of whatever kind.
+    Put {
+        /// What shall be there.
+        new: Entry,
+        /// What is there and is in the store.
+        old: Option<Entry>,
+    },
+    /// Make this a further name of its leader, unless it is one.
+    Link {
+        /// The hard link.
+        new: Entry,
+        /// What is there and is in the store.
+        old: Option<Entry>,
+    },
+    /// Give what is there other owner, mode, times, attributes; its content is right.
+    Meta {
+        /// What it shall be.
+        new: Entry,
+    },
+    /// Remove a file, or a directory that is empty by then.
+    Remove {
+        /// What is there and is in the store.
+        old: Entry,
+    },
+}
+
+impl Action {
+    /// Where it takes place.
+    pub fn path(&self) -> &RelPath {
+        match self {
+            Self::Put { new, .. } | Self::Link { new, .. } | Self::Meta { new } => &new.path,
+            Self::Remove { old } => &old.path,
+        }
+    }
+
+    /// Bytes of content that have to be written.
+    pub fn bytes(&self) -> u64 {
+        if let Self::Put { new, .. } = self { new.size() } else { 0 }
+    }
+
+    fn displaces_directory(&self) -> bool {
+        match self {
+            Self::Put { new, old: Some(old) } => old.is_directory() && !new.is_directory(),
+            Self::Link { old: Some(old), .. } | Self::Remove { old } => old.is_directory(),
+            _ => false,
+        }
+    }
+}
+
+/// How far a plan may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// Only here; above it only missing directories are made.
+    pub selection: &'a Selection,
+    /// Whether what the wanted manifest does not have is removed.
+    pub delete: bool,
+    /// Whether differences of owner count: only who may give files away can mend them.
+    pub owners: bool,
+}
+
+/// The actions that turn the old side of a diff into the new side.
+pub struct Plan<'a, D> {
+    diff: D,
+    scope: Scope<'a>,
+    /// Actions that wait until everything below their paths is done, innermost last.
+    deferred: Vec<Action>,
+    /// Read from the diff, not given out yet.
+    next: Option<Action>,
+}
+
+impl<'a, D: Iterator<Item = Result<Change, manifest::Error>>> Plan<'a, D> {
+    /// Of this diff, within this scope.
+    pub fn new(diff: D, scope: Scope<'a>) -> Self {
+        Self { diff, scope, deferred: Vec::new(), next: None }
+    }
+
+    fn read(&mut self) -> Option<Result<Action, manifest::Error>> {
+        loop {
+            match self.diff.next()? {
+                Ok(change) => {
+                    if let Some(action) = decide(change, self.scope) {
+                        return Some(Ok(action));
+                    }
+                }
+                Err(e) => return Some(Err(e)),
+            }
+        }
+    }
+}
+
+impl<D: Iterator<Item = Result<Change, manifest::Error>>> Iterator for Plan<'_, D> {
+    type Item = Result<Action, manifest::Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if self.next.is_none() {
+                match self.read() {
+                    Some(Ok(action)) => self.next = Some(action),
+                    Some(Err(e)) => return Some(Err(e)),
+                    None => return self.deferred.pop().map(Ok),
+                }
+            }
+            let outside = |top: &Action| self.next.as_ref().is_none_or(|next| !next.path().is_below(top.path()));
+            if self.deferred.last().is_some_and(outside) {
+                return self.deferred.pop().map(Ok);
+            }
+            let action = self.next.take()?;
+            if !action.displaces_directory() {
+                return Some(Ok(action));
+            }
+            self.deferred.push(action);
+        }
+    }
+}
+
+/// What one difference asks for.
+fn decide(change: Change, scope: Scope<'_>) -> Option<Action> {
+    let path = &change.new.as_ref().or(change.old.as_ref())?.path;
+    let standing = scope.selection.standing(path);
+    match (change.old, change.new) {
+        _ if standing == Standing::Outside => None,
+        (None, None) => None,
+        (None, Some(new)) => Some(put(new, None)),
+        // Above the selection only missing directories are ours to make.
+        (Some(_), _) if standing == Standing::Above => None,
+        (Some(old), None) => scope.delete.then_some(Action::Remove { old }),
+        (Some(old), Some(new)) => replace(old, new, scope.owners),
+    }
+}
+
+fn put(new: Entry, old: Option<Entry>) -> Action {
+    if matches!(new.node, Node::HardLink { .. }) { Action::Link { new, old } } else { Action::Put { new, old } }
+}
+
+fn replace(old: Entry, new: Entry, owners: bool) -> Option<Action> {
+    if old.node != new.node || matches!(new.node, Node::HardLink { .. }) {
+        return Some(put(new, Some(old)));
+    }
+    let mut as_far_as_possible = old.meta;
+    if !owners {
+        (as_far_as_possible.uid, as_far_as_possible.gid) = (new.meta.uid, new.meta.gid);
+    }
+    (as_far_as_possible != new.meta).then_some(Action::Meta { new })
+}
+
+/// What a plan amounts to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Steps in all.
+    pub actions: u64,
+    /// Names that do not exist yet.
+    pub created: u64,
+    /// Names that get other content or become something else.
+    pub replaced: u64,
+    /// Names that get other metadata only.
+    pub touched: u64,
+    /// Names that go.
+    pub removed: u64,
+    /// Bytes of content to be written.
+    pub bytes: u64,
+}
+
+impl Survey {
+    /// Whether something that exists is overwritten or removed.
+    pub const fn destroys(&self) -> bool {
+        self.replaced + self.touched + self.removed > 0
+    }
+}
+
+/// Goes through a plan and counts.
+pub fn survey(plan: impl Iterator<Item = Result<Action, manifest::Error>>) -> Result<Survey, manifest::Error> {
+    let mut survey = Survey::default();
+    for action in plan {
+        let action = action?;
+        survey.actions += 1;
+        survey.bytes += action.bytes();
+        match &action {
+            Action::Put { old: None, .. } | Action::Link { old: None, .. } => survey.created += 1,
+            Action::Put { .. } | Action::Link { .. } => survey.replaced += 1,
+            Action::Meta { .. } => survey.touched += 1,
+            Action::Remove { .. } => survey.removed += 1,
+        }
+    }
+    Ok(survey)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Action, Plan, Scope};
+    use crate::entry::{Content, Entry, Identity, Meta, Node, Time};
+    use crate::manifest::diff::Change;
+    use crate::path::RelPath;
+    use crate::scan::selection::Selection;
+
+    fn entry(path: &str, node: Node) -> Entry {
+        let meta = Meta { mode: 0o644, uid: 0, gid: 0, mtime: Time::default(), xattrs: Vec::new() };
+        Entry { path: RelPath::new(path).unwrap(), meta, identity: Identity::default(), flags: 0, node }
+    }
+
+    fn file(path: &str) -> Entry {
+        entry(path, Node::File { size: 0, content: Content::Direct(Vec::new()) })
+    }
+
+    fn steps(changes: Vec<(Option<Entry>, Option<Entry>)>, delete: bool) -> Vec<String> {
+        let selection = Selection::everything();
+        let scope = Scope { selection: &selection, delete, owners: true };
+        let diff = changes.into_iter().map(|(old, new)| Ok(Change { old, new }));
+        Plan::new(diff, scope)
+            .map(|action| {
+                let action = action.unwrap();
+                let verb = match &action {
+                    Action::Put { old: None, .. } => "make",
+                    Action::Put { .. } => "replace",
+                    Action::Link { .. } => "link",
+                    Action::Meta { .. } => "meta",
+                    Action::Remove { .. } => "remove",
+                };
+                format!("{verb} {}", action.path())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_directory_goes_after_what_is_in_it() {
+        let dir = |path| Some(entry(path, Node::Directory));
+        let gone = vec![(dir("a"), None), (dir("a/b"), None), (Some(file("a/b/c")), None), (Some(file("b")), None)];
+        assert_eq!(steps(gone, true), ["remove a/b/c", "remove a/b", "remove a", "remove b"]);
+    }
+
+    #[test]
+    fn a_file_takes_the_place_of_a_directory_when_that_is_empty() {
+        let dir = Some(entry("a", Node::Directory));
+        let changes = vec![(dir, Some(file("a"))), (Some(file("a/x")), None), (None, Some(file("b")))];
+        assert_eq!(steps(changes, true), ["remove a/x", "replace a", "make b"]);
+    }
+
+    #[test]
+    fn without_delete_nothing_is_removed() {
+        assert!(steps(vec![(Some(file("a")), None)], false).is_empty());
+    }
+
+    #[test]
+    fn what_only_serves_to_notice_changes_asks_for_nothing() {
+        let mut touched = file("a");
+        touched.identity.inode = 7;
+        assert!(steps(vec![(Some(file("a")), Some(touched))], true).is_empty());
+    }
+}
