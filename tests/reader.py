@@ -551,7 +551,8 @@ class Store:
 
     def checked(self, r):
         """All entries, with what holds between entries [6]: parents are directories that came before, leaders exist."""
-        parents, others, name = [], {}, f"snapshot {r.sequence}"
+        # The root is everybody's ancestor, also where it is no entry.
+        parents, others, name = [b""], {}, f"snapshot {r.sequence}"
         for e in self.entries(r):
             if e.path:
                 parent = e.path.rpartition(b"/")[0]

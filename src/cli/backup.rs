@@ -92,8 +92,12 @@ fn row(target: &Target, record: &Record) -> Value {
 
 fn done(target: &Target, record: &Record, applied: &Applied, seconds: f64, out: Out) -> Exit {
     let totals = &record.totals;
-    let mut text = format!(
-        "{}: snapshot {}: {}, {}; {} new in the store; mirror: {} written ({}), {} removed, {} touched; {seconds:.1} s",
+    let problems = match totals.problems {
+        0 => String::new(),
+        n => format!("; {n} not read or carried forward"),
+    };
+    let text = format!(
+        "{}: snapshot {}: {}, {}; {} new in the store; mirror: {} written ({}), {} removed, {} touched; {seconds:.1} s{problems}",
         target.name,
         record.sequence,
         size::count(totals.files, "file"),
@@ -104,9 +108,6 @@ fn done(target: &Target, record: &Record, applied: &Applied, seconds: f64, out: 
         applied.removed,
         applied.touched,
     );
-    if totals.problems > 0 {
-        text += &format!("; {} not read or carried forward", totals.problems);
-    }
     let mut value = row(target, record);
     if let Some(object) = value.as_object_mut() {
         let facts = [

@@ -17,20 +17,20 @@ pub(super) fn run(target: &Target, data: bool, verbose: bool, out: Out) -> Resul
     let report = report.map_err(|e| Failure::of(&target.name, &e))?;
     let verdict =
         if report.wrong == 0 { "all in order".to_owned() } else { size::count(report.wrong, "thing") + " wrong" };
-    let mut text = format!("{}: {verdict}: {}", target.name, size::count(report.snapshots, "snapshot"));
+    let mut parts = vec![format!("{}: {verdict}: {}", target.name, size::count(report.snapshots, "snapshot"))];
     if data {
-        text += &format!(", {} of packs read", size::bytes(report.bytes_read));
+        parts.push(format!("{} of packs read", size::bytes(report.bytes_read)));
     }
     if let Some(number) = report.on_mirror {
-        text += &format!("; mirror compared with snapshot {number}{}", if data { ", all bytes" } else { "" });
+        parts.push(format!("mirror compared with snapshot {number}{}", if data { ", all bytes" } else { "" }));
     }
     if let Some(news) = report.source {
-        let moved = news.added + news.changed + news.removed;
-        text.push_str(&match moved {
-            0 => "; source as in the newest snapshot".to_owned(),
-            _ => format!("; source since: {} new, {} changed, {} gone", news.added, news.changed, news.removed),
+        parts.push(match news.added + news.changed + news.removed {
+            0 => "source as in the newest snapshot".to_owned(),
+            _ => format!("source since: {} new, {} changed, {} gone", news.added, news.changed, news.removed),
         });
     }
+    let text = parts.join("; ");
     let source = report.source.map(|n| json!({ "added": n.added, "changed": n.changed, "removed": n.removed }));
     let value = json!({
         "type": "summary", "target": target.name, "wrong": report.wrong, "snapshots": report.snapshots,

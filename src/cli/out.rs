@@ -16,6 +16,7 @@ impl Out {
     }
 
     /// Bytes of a result. Whoever closed the pipe does not want the rest.
+    #[expect(clippy::unused_self, reason = "printing is for who was given an `Out`")]
     pub(super) fn bytes(self, bytes: &[u8]) {
         let mut stdout = std::io::stdout().lock();
         let _closed = stdout.write_all(bytes).and_then(|()| stdout.flush());

@@ -107,7 +107,7 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
         return run.dry(&dry, &look);
     }
     let (taken, look) = run.snapshot_and_look()?;
-    run.carry_out(taken, &look)
+    run.carry_out(&taken, &look)
 }
 
 impl Run<'_> {
@@ -168,7 +168,7 @@ impl Run<'_> {
         })
     }
 
-    fn carry_out(&self, taken: Taken, look: &Look) -> Result<Report, Error> {
+    fn carry_out(&self, taken: &Taken, look: &Look) -> Result<Report, Error> {
         let reasons = self.reasons(look, self.mirror)?;
         let adopting = self.mirror.role().state == State::Empty;
         if !reasons.is_empty() {
@@ -177,14 +177,14 @@ impl Run<'_> {
             } else {
                 Some(self.rescue(look, "found on the mirror when a run was held")?)
             };
-            let record = self.mirror.commit(self.draft(Kind::Held, &taken, reasons.join("; "))?)?;
+            let record = self.mirror.commit(self.draft(Kind::Held, taken, reasons.join("; "))?)?;
             return Ok(Report::Held { record, rescue, reasons });
         }
         let found_any = look.totals.files + look.totals.others > 0;
         if adopting && found_any && self.destroys(look, taken.root)? {
             self.rescue(look, "the tree as it was when it became a mirror")?;
         }
-        let record = self.mirror.commit(self.draft(Kind::Backup, &taken, String::new())?)?;
+        let record = self.mirror.commit(self.draft(Kind::Backup, taken, String::new())?)?;
         let applied = self.publish(look, &record)?;
         Ok(Report::Done { record, applied })
     }

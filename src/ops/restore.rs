@@ -24,6 +24,7 @@ use crate::store::dry::Dry;
 use crate::table::Target;
 use crate::tree::apply::{self, Applied, apply};
 use crate::tree::plan::{Action, Plan, Scope, Survey, survey};
+use crate::tree::relink::Relink;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -189,7 +190,8 @@ impl Run<'_> {
     ) -> Result<impl Iterator<Item = Result<Action, crate::manifest::Error>> + 's, Error> {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, store.reader()?)?);
         let scope = Scope { selection: &self.selection, delete: self.options.delete, owners: clock::is_root() };
-        Ok(Plan::new(Diff::new(Some(cursor(now)?), Some(cursor(self.record.root)?)), scope))
+        let diff = Diff::new(Some(cursor(now)?), Some(cursor(self.record.root)?));
+        Ok(Plan::new(Relink::new(diff, &self.selection, store, self.record.root), scope))
     }
 
     fn dry(&self, would: &mut dyn FnMut(&Action)) -> Result<Report, Error> {

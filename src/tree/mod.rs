@@ -9,6 +9,7 @@ pub mod apply;
 mod dirs;
 pub mod plan;
 mod publish;
+pub mod relink;
 mod stage;
 
 use crate::path::RelPath;

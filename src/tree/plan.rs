@@ -52,6 +52,14 @@ impl Action {
         if let Self::Put { new, .. } = self { new.size() } else { 0 }
     }
 
+    fn destroys(&self) -> bool {
+        match self {
+            Self::Put { old, .. } | Self::Link { old, .. } => old.is_some(),
+            Self::Meta { new } => !new.is_directory(),
+            Self::Remove { .. } => true,
+        }
+    }
+
     fn displaces_directory(&self) -> bool {
         match self {
             Self::Put { new, old: Some(old) } => old.is_directory() && !new.is_directory(),
@@ -168,6 +176,8 @@ pub struct Survey {
     pub replaced: u64,
     /// Names that get other metadata only.
     pub touched: u64,
+    /// Names of those replaced, touched and removed whose loss would be one: the times of a directory hold no data.
+    pub destroyed: u64,
     /// Names that go.
     pub removed: u64,
     /// Bytes of content to be written.
@@ -177,7 +187,7 @@ pub struct Survey {
 impl Survey {
     /// Whether something that exists is overwritten or removed.
     pub const fn destroys(&self) -> bool {
-        self.replaced + self.touched + self.removed > 0
+        self.destroyed > 0
     }
 }
 
@@ -194,6 +204,7 @@ pub fn survey(plan: impl Iterator<Item = Result<Action, manifest::Error>>) -> Re
             Action::Meta { .. } => survey.touched += 1,
             Action::Remove { .. } => survey.removed += 1,
         }
+        survey.destroyed += u64::from(action.destroys());
     }
     Ok(survey)
 }
