@@ -475,7 +475,7 @@ class Refused(Base):
             self.bad("path", [root, f(name)], sort=False)
         self.bad("is not an entry", [root, f(b"a/b")])
         self.bad("is not an entry", [root, f(b"a"), f(b"a/b")])
-        self.bad("is not an entry", [f(b"a")])
+        self.bad("is not an entry", [f(b"a/b")])
         self.bad("root is not a directory", [f(b"")])
         self.bad("leader", [root, dict(path=b"b", kind=HARDLINK, target=b"a")])
         self.bad("leader", [root, f(b"b"), dict(path=b"a", kind=HARDLINK, target=b"b")])

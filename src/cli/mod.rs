@@ -71,7 +71,7 @@ fn run(args: Args, out: Out) -> Result<Exit, Failure> {
     let table = table::Found::load(args.tab.as_deref())?;
     match command {
         Command::Targets => Ok(targets::run(&table, out)),
-        Command::Status { target } => status::run(table.target(&target)?, out),
+        Command::Status { target } => Ok(status::run(table.target(&target)?, out)),
         Command::Backup(options) => backup::run(&table, &options, args.verbose, out),
         Command::Approve { target, number } => backup::approve(table.target(&target)?, number, args.verbose, out),
         Command::Restore(options) => restore::run(&table, &options, args.verbose, out),

@@ -85,8 +85,8 @@ fn tell(target: &str, args: &RestoreArgs, report: &Report, out: Out) -> Exit {
     let (number, survey) = (report.record.sequence, &report.survey);
     let applied = report.applied.unwrap_or_default();
     let to = args.to.as_deref().map(|place| shown(place.as_bytes()));
-    let place = to.clone().map_or_else(|| "SOURCE".to_owned(), |place| place);
-    let mut text = if report.applied.is_none() {
+    let place = to.clone().unwrap_or_else(|| "SOURCE".to_owned());
+    let text = if report.applied.is_none() {
         format!(
             "{target}: dry run: snapshot {number} to {place}: {} would be created, {} replaced, {} touched, {} removed ({})",
             survey.created,
@@ -105,15 +105,16 @@ fn tell(target: &str, args: &RestoreArgs, report: &Report, out: Out) -> Exit {
             applied.removed
         )
     };
-    if let Some(rescue) = report.rescue {
+    let undo = report.rescue.map(|rescue| {
         let delete = if args.to.is_none() || args.delete { " --delete" } else { "" };
         let to = to.map(|place| format!(" --to {}", quoted(&place))).unwrap_or_default();
-        text += &format!("\n  to undo: backup -restore {target} --snapshot {rescue}{to}{delete}");
-    }
+        format!("backup -restore {target} --snapshot {rescue}{to}{delete}")
+    });
+    let text = undo.as_ref().map_or(text.clone(), |undo| format!("{text}\n  to undo: {undo}"));
     let value = json!({
         "type": "summary", "target": target, "sequence": number, "place": place, "created": survey.created,
         "replaced": survey.replaced, "touched": survey.touched, "removed": survey.removed, "bytes": survey.bytes,
-        "failed": applied.failed, "unread": report.unread, "rescue": report.rescue, "dry_run": report.applied.is_none(),
+        "failed": applied.failed, "unread": report.unread, "rescue": report.rescue, "undo": undo, "dry_run": report.applied.is_none(),
     });
     out.summary(&text, &value);
     match (applied.failed, report.unread) {

@@ -72,6 +72,7 @@ pub fn apply(
         monitor.problem(&crate::path::RelPath::root(), &format!("the times of a directory could not be set: {e}"));
         done.failed += 1;
     }
+    stage.clear()?;
     target.root.sync_file_system().map_err(Error::Sync)?;
     Ok(done)
 }

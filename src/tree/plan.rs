@@ -142,6 +142,8 @@ fn decide(change: Change, scope: Scope<'_>) -> Option<Action> {
     match (change.old, change.new) {
         _ if standing == Standing::Outside => None,
         (None, None) => None,
+        // The root is always there: above the selection it is none of our business, inside it gets its metadata.
+        (None, Some(new)) if new.path.is_root() => (standing == Standing::Inside).then_some(Action::Meta { new }),
         (None, Some(new)) => Some(put(new, None)),
         // Above the selection only missing directories are ours to make.
         (Some(_), _) if standing == Standing::Above => None,
@@ -262,6 +264,16 @@ mod tests {
     #[test]
     fn without_delete_nothing_is_removed() {
         assert!(steps(vec![(Some(file("a")), None)], false).is_empty());
+    }
+
+    #[test]
+    fn the_root_of_a_tree_is_never_made() {
+        let root = Some(entry("", Node::Directory));
+        assert_eq!(steps(vec![(None, root.clone())], true), ["meta ."]);
+        let selection = Selection::new([RelPath::new("a").unwrap()], &[]).unwrap();
+        let scope = Scope { selection: &selection, delete: true, owners: true };
+        let diff = [Ok(Change { old: None, new: root })].into_iter();
+        assert_eq!(Plan::new(diff, scope).count(), 0);
     }
 
     #[test]

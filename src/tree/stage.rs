@@ -36,10 +36,14 @@ impl Stage {
     /// displaced from the tree after it had been found in the store.
     pub(super) fn open(dir: Dir) -> Result<Self, Error> {
         let stage = Self { dir };
-        for name in stage.dir.names().map_err(Error::Folder)? {
-            stage.discard(&name).map_err(Error::Folder)?;
-        }
+        stage.clear()?;
         Ok(stage)
+    }
+
+    /// Removes what is left: files that could not be put in place, which were all made from the store.
+    pub(super) fn clear(&self) -> Result<(), Error> {
+        let names = self.dir.names().map_err(Error::Folder)?;
+        names.iter().try_for_each(|name| self.discard(name)).map_err(Error::Folder)
     }
 
     pub(super) const fn dir(&self) -> &Dir {
