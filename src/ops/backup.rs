@@ -1,5 +1,6 @@
 //! `-backup`: guards, snapshot of SOURCE, materialise MIRROR (floor 5). And `-approve`, which carries out a run that was held.
 
+use super::loss::Nights;
 use super::places::{Ends, open_tree};
 use super::{Context, Error, guards, owners};
 use crate::entry::ChunkRef;
@@ -143,12 +144,20 @@ impl Run<'_> {
         })
     }
 
-    fn reasons(&self, look: &Look, chunks: &dyn ChunkStore) -> Result<Vec<String>, Error> {
+    /// Why the run must be held, if it must.
+    fn reasons(&self, look: &Look, to: ChunkRef, chunks: &dyn ChunkStore) -> Result<Vec<String>, Error> {
         let on_mirror = match self.mirror.role().state {
-            State::Clean(n) => Some(self.mirror.record(n)?.root),
-            _ => self.parent.as_ref().map(|record| record.root),
+            State::Clean(n) | State::Publishing(_, n) => Some(self.mirror.record(n)?.root),
+            State::Empty | State::Promoted => None,
         };
         let mut reasons = guards::suspicious_dirs(&self.ends, &self.source, on_mirror, chunks)?;
+        // A DIR that is missing or empty has been named already.
+        if let Some(from) = on_mirror.filter(|_| reasons.is_empty()) {
+            let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
+            let percent = self.ends.target.hold.unwrap_or_default().percent();
+            let nights = Nights { old: || cursor(from), new: || cursor(to), dirs: &self.ends.dirs()?, percent };
+            reasons = nights.reasons()?;
+        }
         reasons.extend(guards::drift_reason(&look.drift));
         Ok(reasons)
     }
@@ -169,7 +178,8 @@ impl Run<'_> {
     }
 
     fn carry_out(&self, taken: &Taken, look: &Look) -> Result<Report, Error> {
-        let reasons = self.reasons(look, self.mirror)?;
+        self.mirror.flush()?;
+        let reasons = self.reasons(look, taken.root, self.mirror)?;
         let adopting = self.mirror.role().state == State::Empty;
         if !reasons.is_empty() {
             let rescue = if look.drift.is_empty() {
@@ -218,7 +228,7 @@ impl Run<'_> {
 
     fn dry(&self, dry: &Dry<'_>, look: &Look) -> Result<Report, Error> {
         let taken = self.take(dry)?;
-        let reasons = self.reasons(look, dry)?;
+        let reasons = self.reasons(look, taken.root, dry)?;
         let from = self.parent.as_ref().map_or(look.root, |record| record.root);
         let survey = self.survey(dry, from, taken.root)?;
         Ok(Report::Dry { taken, survey, reasons })

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod check;
 mod guards;
+mod loss;
 mod owners;
 pub mod places;
 pub mod restore;
