@@ -26,6 +26,9 @@ pub trait Monitor: Sync {
     /// A path could not be dealt with; the run goes on and will end with another exit code.
     fn problem(&self, path: &RelPath, message: &str);
 
+    /// Something is wrong with a file of the store or with a mirror; the message names it.
+    fn wrong(&self, message: &str);
+
     /// Something that the operator should know and that is no error.
     fn note(&self, message: &str);
 }
@@ -38,5 +41,6 @@ impl Monitor for Silent {
     fn begin(&self, _phase: Phase, _files: Option<u64>, _bytes: Option<u64>) {}
     fn advance(&self, _files: u64, _bytes: u64) {}
     fn problem(&self, _path: &RelPath, _message: &str) {}
+    fn wrong(&self, _message: &str) {}
     fn note(&self, _message: &str) {}
 }

@@ -17,9 +17,9 @@ pub(super) fn run(target: &Target, data: bool, verbose: bool, out: Out) -> Resul
     let report = report.map_err(|e| Failure::of(&target.name, &e))?;
     let verdict =
         if report.wrong == 0 { "all in order".to_owned() } else { size::count(report.wrong, "thing") + " wrong" };
-    let mut parts = vec![format!("{}: {verdict}: {}", target.name, size::count(report.snapshots, "snapshot"))];
+    let mut parts = vec![format!("{}: {verdict}: {}", target.name, size::count(report.store.snapshots, "snapshot"))];
     if data {
-        parts.push(format!("{} of packs read", size::bytes(report.bytes_read)));
+        parts.push(format!("{} of packs read", size::bytes(report.store.bytes_read)));
     }
     if let Some(number) = report.on_mirror {
         parts.push(format!("mirror compared with snapshot {number}{}", if data { ", all bytes" } else { "" }));
@@ -33,8 +33,8 @@ pub(super) fn run(target: &Target, data: bool, verbose: bool, out: Out) -> Resul
     let text = parts.join("; ");
     let source = report.source.map(|n| json!({ "added": n.added, "changed": n.changed, "removed": n.removed }));
     let value = json!({
-        "type": "summary", "target": target.name, "wrong": report.wrong, "snapshots": report.snapshots,
-        "bytes_read": report.bytes_read, "on_mirror": report.on_mirror, "source": source,
+        "type": "summary", "target": target.name, "wrong": report.wrong, "snapshots": report.store.snapshots,
+        "bytes_read": report.store.bytes_read, "on_mirror": report.on_mirror, "source": source,
     });
     out.summary(&text, &value);
     Ok(if report.wrong == 0 { Exit::Done } else { Exit::Failed })

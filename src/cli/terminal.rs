@@ -89,6 +89,14 @@ impl Monitor for Terminal {
         }
     }
 
+    fn wrong(&self, message: &str) {
+        if self.out.json {
+            self.out.line(&json!({ "type": "wrong", "target": self.target, "message": message }).to_string());
+        } else {
+            self.tell(&format!("backup: {}: {message}", self.target));
+        }
+    }
+
     fn note(&self, message: &str) {
         if self.out.json {
             self.out.line(&json!({ "type": "note", "target": self.target, "message": message }).to_string());

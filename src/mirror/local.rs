@@ -3,6 +3,7 @@
 use super::home::Home;
 use super::look::{self, Look};
 use super::service::{Draft, MirrorService};
+use super::verify::{self, Verified};
 use super::{Error, name};
 use crate::chunk::cut::Chunker;
 use crate::entry::{ChunkRef, Time};
@@ -33,7 +34,6 @@ const README: &str = include_str!("README.txt");
 /// An open mirror.
 #[derive(Debug)]
 pub struct LocalMirror {
-    path: PathBuf,
     home: Home,
     root: Arc<Dir>,
     store: Store,
@@ -119,17 +119,7 @@ impl LocalMirror {
             monitor.note(message);
         }
         let role = Mutex::new(role);
-        Ok(Self { path: place.mirror.to_path_buf(), home, root: Arc::new(root), store, role, _lock: lock })
-    }
-
-    /// The store.
-    pub const fn store(&self) -> &Store {
-        &self.store
-    }
-
-    /// Root of the mirror tree.
-    pub fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { home, root: Arc::new(root), store, role, _lock: lock })
     }
 
     fn state(&self) -> (State, Time) {
@@ -182,15 +172,7 @@ impl LocalMirror {
             self.store.flush()?;
             look::drift(store, left, coming, taken.root, selection, tell)?
         };
-        Ok(Look { root: taken.root, totals: taken.totals, users: taken.users, groups: taken.groups, drift })
-    }
-
-    /// Looks at the tree without writing anything, and reports every difference; with `all`, every file is read whatever its times say.
-    pub fn look_dry(&self, selection: &Selection, all: bool, monitor: &dyn Monitor) -> Result<Look, Error> {
-        let mut tell = |path: &RelPath, what: &'static str| {
-            monitor.problem(path, &format!("the mirror is not as it was left: {what}"));
-        };
-        self.look_with(&Dry::new(&self.store), selection, all, monitor, &mut tell)
+        Ok(Look { taken, drift })
     }
 }
 
@@ -254,6 +236,17 @@ impl MirrorService for LocalMirror {
         self.look_with(&self.store, selection, false, monitor, &mut |_, _| {})
     }
 
+    fn look_dry(&self, selection: &Selection, all: bool, monitor: &dyn Monitor) -> Result<Look, Error> {
+        let mut tell = |path: &RelPath, what: &'static str| {
+            monitor.problem(path, &format!("the mirror is not as it was left: {what}"));
+        };
+        self.look_with(&Dry::new(&self.store), selection, all, monitor, &mut tell)
+    }
+
+    fn verify(&self, data: bool, monitor: &dyn Monitor) -> Result<Verified, Error> {
+        verify::verify(&self.store, data, monitor)
+    }
+
     fn flush(&self) -> Result<(), Error> {
         Ok(self.store.flush()?)
     }
@@ -293,7 +286,8 @@ impl MirrorService for LocalMirror {
         };
         let scope = Scope { selection, delete: true, owners: clock::is_root() };
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, self.store.reader()?)?);
-        let plan = || Ok::<_, Error>(Plan::new(Diff::new(Some(cursor(look.root)?), Some(cursor(to.root)?)), scope));
+        let plan =
+            || Ok::<_, Error>(Plan::new(Diff::new(Some(cursor(look.taken.root)?), Some(cursor(to.root)?)), scope));
         // The whole plan is made once before anything is done: every node that it needs has then been read and proved.
         let survey = survey(plan()?)?;
         let mut applied = Applied::default();
@@ -305,7 +299,7 @@ impl MirrorService for LocalMirror {
             let target = Target { root: &self.root, stage, trusted: at };
             applied = apply(plan()?, target, &self.store, monitor)?;
         }
-        if applied.failed == 0 && look.totals.problems == 0 {
+        if applied.failed == 0 && look.taken.totals.problems == 0 {
             // Whatever changes from now on has a later ctime than this, and nothing that we wrote has.
             std::thread::sleep(2 * clock::TICK);
             self.set_state(State::Clean(to.sequence), clock::before(clock::TICK))?;

@@ -6,25 +6,18 @@
 
 use super::Error;
 use crate::entry::{ChunkRef, Entry};
-use crate::format::snapshot::Totals;
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::path::RelPath;
 use crate::scan::selection::{Selection, Standing};
+use crate::source::snapshot::Taken;
 use crate::store::chunks::ChunkSource;
-use std::collections::BTreeSet;
 
 /// The state of a mirror tree.
 #[derive(Debug)]
 pub struct Look {
-    /// Manifest of the tree as it is.
-    pub root: ChunkRef,
-    /// What it amounts to.
-    pub totals: Totals,
-    /// Owners that occur.
-    pub users: BTreeSet<u32>,
-    /// Groups that occur.
-    pub groups: BTreeSet<u32>,
+    /// The tree as it is: its content is in the store.
+    pub taken: Taken,
     /// What someone else changed.
     pub drift: Drift,
 }

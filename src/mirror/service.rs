@@ -5,6 +5,7 @@
 
 use super::Error;
 use super::look::Look;
+use super::verify::Verified;
 use crate::chunk::cut::Chunker;
 use crate::entry::{ChunkRef, Time};
 use crate::format::role::Role;
@@ -54,6 +55,12 @@ pub trait MirrorService: ChunkStore {
 
     /// Looks at the mirror tree: a snapshot of it whose content is in the store, and what is not as it was left.
     fn look(&self, selection: &Selection, monitor: &dyn Monitor) -> Result<Look, Error>;
+
+    /// As [`MirrorService::look`], but nothing is written and every difference is reported; with `all`, every file is read whatever its times say.
+    fn look_dry(&self, selection: &Selection, all: bool, monitor: &dyn Monitor) -> Result<Look, Error>;
+
+    /// Proves the store and reports what is wrong; with `data`, all content is read and hashed.
+    fn verify(&self, data: bool, monitor: &dyn Monitor) -> Result<Verified, Error>;
 
     /// Makes everything that was put durable and readable.
     fn flush(&self) -> Result<(), Error>;

@@ -2,7 +2,7 @@
 
 use super::loss::Nights;
 use super::places::{Ends, open_tree};
-use super::{Context, Error, guards, owners};
+use super::{Context, Error, drafts, guards};
 use crate::entry::ChunkRef;
 use crate::format::role::State;
 use crate::format::snapshot::{Kind, Record};
@@ -20,7 +20,6 @@ use crate::store::dry::Dry;
 use crate::table::Target;
 use crate::tree::apply::Applied;
 use crate::tree::plan::{Plan, Scope, Survey, survey};
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 /// Options of the command.
@@ -73,6 +72,9 @@ impl Monitor for Quietly<'_> {
     fn problem(&self, path: &RelPath, message: &str) {
         self.0.problem(path, &format!("on the mirror: {message}"));
     }
+    fn wrong(&self, message: &str) {
+        self.0.wrong(message);
+    }
     fn note(&self, message: &str) {
         self.0.note(message);
     }
@@ -104,7 +106,7 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
     let run = Run { ends, mirror, source, selection: ends.selection()?, parent, context, reread: options.reread };
     if options.dry_run {
         let dry = Dry::new(mirror);
-        let look = local.look_dry(&run.selection, false, &crate::monitor::Silent)?;
+        let look = mirror.look_dry(&run.selection, false, &crate::monitor::Silent)?;
         return run.dry(&dry, &look);
     }
     let (taken, look) = run.snapshot_and_look()?;
@@ -163,18 +165,8 @@ impl Run<'_> {
     }
 
     fn draft(&self, kind: Kind, taken: &Taken, note: String) -> Result<Draft, Error> {
-        let place = if kind == Kind::Rescue { self.ends.mirror } else { self.ends.source };
-        Ok(Draft {
-            kind,
-            time: self.context.now,
-            source: place.as_os_str().as_bytes().to_vec(),
-            dirs: self.ends.dirs()?,
-            root: taken.root,
-            totals: taken.totals,
-            users: owners::users(&taken.users),
-            groups: owners::groups(&taken.groups),
-            note,
-        })
+        let place = self.ends.target.source.to_string();
+        Ok(drafts::draft(kind, &place, self.ends.dirs()?, taken, self.context, note))
     }
 
     fn carry_out(&self, taken: &Taken, look: &Look) -> Result<Report, Error> {
@@ -190,7 +182,7 @@ impl Run<'_> {
             let record = self.mirror.commit(self.draft(Kind::Held, taken, reasons.join("; "))?)?;
             return Ok(Report::Held { record, rescue, reasons });
         }
-        let found_any = look.totals.files + look.totals.others > 0;
+        let found_any = look.taken.totals.files + look.taken.totals.others > 0;
         if adopting && found_any && self.destroys(look, taken.root)? {
             self.rescue(look, "the tree as it was when it became a mirror")?;
         }
@@ -204,15 +196,8 @@ impl Run<'_> {
         Ok(self.mirror.publish(look, record, &self.selection, self.context.monitor)?)
     }
 
-    /// Records what was found on the mirror, unless the newest rescue has it already.
     fn rescue(&self, look: &Look, note: &str) -> Result<u64, Error> {
-        let newest = self.mirror.newest(|record| record.kind == Kind::Rescue)?;
-        if let Some(record) = newest.filter(|record| record.root == look.root) {
-            return Ok(record.sequence);
-        }
-        let taken =
-            Taken { root: look.root, totals: look.totals, users: look.users.clone(), groups: look.groups.clone() };
-        Ok(self.mirror.commit(self.draft(Kind::Rescue, &taken, note.to_owned())?)?.sequence)
+        Ok(drafts::rescue(self.mirror, &self.ends, look, self.context, note)?.sequence)
     }
 
     fn survey(&self, chunks: &dyn ChunkStore, from: ChunkRef, to: ChunkRef) -> Result<Survey, Error> {
@@ -223,13 +208,13 @@ impl Run<'_> {
 
     fn destroys(&self, look: &Look, to: ChunkRef) -> Result<bool, Error> {
         self.mirror.flush()?;
-        Ok(self.survey(self.mirror, look.root, to)?.destroys())
+        Ok(self.survey(self.mirror, look.taken.root, to)?.destroys())
     }
 
     fn dry(&self, dry: &Dry<'_>, look: &Look) -> Result<Report, Error> {
         let taken = self.take(dry)?;
         let reasons = self.reasons(look, taken.root, dry)?;
-        let from = self.parent.as_ref().map_or(look.root, |record| record.root);
+        let from = self.parent.as_ref().map_or(look.taken.root, |record| record.root);
         let survey = self.survey(dry, from, taken.root)?;
         Ok(Report::Dry { taken, survey, reasons })
     }

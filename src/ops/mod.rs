@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod check;
+mod drafts;
 mod guards;
 mod loss;
 mod owners;

@@ -4,7 +4,7 @@
 
 use super::places::{Ends, open_tree};
 use super::snapshots::{Which, find};
-use super::{Context, Error, guards, owners};
+use super::{Context, Error, drafts, guards};
 use crate::entry::{ChunkRef, Time};
 use crate::format::snapshot::{Kind, Record};
 use crate::fs::clock;
@@ -13,8 +13,8 @@ use crate::fs::{Error as FsError, durable};
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::mirror::home::Home;
-use crate::mirror::service::{Draft, MirrorService};
-use crate::monitor::Phase;
+use crate::mirror::service::MirrorService;
+use crate::monitor::{Phase, Silent};
 use crate::path::RelPath;
 use crate::scan::selection::Selection;
 use crate::scan::walk::Filter;
@@ -25,7 +25,6 @@ use crate::table::Target;
 use crate::tree::apply::{self, Applied, apply};
 use crate::tree::plan::{Action, Plan, Scope, Survey, survey};
 use crate::tree::relink::Relink;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,20 +108,21 @@ fn choose(
         return find(mirror, options.which);
     }
     let newest = find(mirror, options.which)?;
-    let look = mirror.look(&ends.selection()?, &crate::monitor::Silent)?;
-    let Some(reason) = guards::drift_reason(&look.drift) else { return Ok(newest) };
-    let draft = Draft {
-        kind: Kind::Rescue,
-        time: context.now,
-        source: ends.mirror.as_os_str().as_bytes().to_vec(),
-        dirs: ends.dirs()?,
-        root: look.root,
-        totals: look.totals,
-        users: owners::users(&look.users),
-        groups: owners::groups(&look.groups),
-        note: "found on the mirror when a restore began".to_owned(),
+    let selection = ends.selection()?;
+    let look = if options.dry_run {
+        mirror.look_dry(&selection, false, &Silent)?
+    } else {
+        mirror.look(&selection, &Silent)?
     };
-    let record = mirror.commit(draft)?;
+    let Some(reason) = guards::drift_reason(&look.drift) else { return Ok(newest) };
+    if options.dry_run {
+        context.monitor.note(&format!(
+            "{reason}. A real run takes that into the store first and restores it; this one shows snapshot {}",
+            newest.sequence
+        ));
+        return Ok(newest);
+    }
+    let record = drafts::rescue(mirror, ends, &look, context, "found on the mirror when a restore began")?;
     context.monitor.note(&format!(
         "{reason}. It is now snapshot {}, and that is restored; for the last night: --snapshot {}",
         record.sequence, newest.sequence
@@ -215,17 +215,9 @@ impl Run<'_> {
     }
 
     fn commit(&self, taken: &Taken) -> Result<u64, Error> {
-        let draft = Draft {
-            kind: Kind::Rescue,
-            time: self.context.now,
-            source: self.place.as_os_str().as_bytes().to_vec(),
-            dirs: self.selection.tops().to_vec(),
-            root: taken.root,
-            totals: taken.totals,
-            users: owners::users(&taken.users),
-            groups: owners::groups(&taken.groups),
-            note: format!("before the restore of snapshot {}", self.record.sequence),
-        };
+        let place = self.place.display().to_string();
+        let note = format!("before the restore of snapshot {}", self.record.sequence);
+        let draft = drafts::draft(Kind::Rescue, &place, self.selection.tops().to_vec(), taken, self.context, note);
         Ok(self.mirror.commit(draft)?.sequence)
     }
 

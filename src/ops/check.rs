@@ -1,10 +1,7 @@
 //! `-check`: are store and mirror right, and what has moved on at the source? (floor 5)
 //!
-//! [`packs`] reads and hashes all content (only with `--data`), [`structure`] follows every snapshot to its chunks, and the trees are
-//! compared with their manifests. Nothing is written.
-
-mod packs;
-mod structure;
+//! The mirror's end proves the store and compares the mirror tree with its manifest; the source is compared with its newest snapshot. Nothing is
+//! written.
 
 use super::places::{Ends, open_tree};
 use super::{Context, Error};
@@ -12,25 +9,20 @@ use crate::format::role::State;
 use crate::format::snapshot::{Kind, Record};
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
-use crate::mirror::local::LocalMirror;
 use crate::mirror::service::MirrorService;
+use crate::mirror::verify::Verified;
 use crate::monitor::{Monitor, Phase, Silent};
 use crate::path::RelPath;
 use crate::source::snapshot::{Request, Trust, take};
 use crate::store::dry::Dry;
 use crate::table::Target;
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Snapshots that were followed.
-    pub snapshots: u64,
-    /// Files of the store that were read in full.
-    pub packs_read: u64,
-    /// Bytes of packs that were read in full.
-    pub bytes_read: u64,
+    /// What was gone through in the store.
+    pub store: Verified,
     /// Things that are wrong; each was reported.
     pub wrong: u64,
     /// The snapshot that the mirror tree holds.
@@ -67,15 +59,11 @@ impl Monitor for Counting<'_> {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.monitor.problem(path, message);
     }
-    fn note(&self, message: &str) {
-        self.monitor.note(message);
-    }
-}
-
-impl Counting<'_> {
-    /// Something wrong with a file of the store.
     fn wrong(&self, message: &str) {
         self.count.fetch_add(1, Ordering::Relaxed);
+        self.monitor.wrong(message);
+    }
+    fn note(&self, message: &str) {
         self.monitor.note(message);
     }
 }
@@ -83,17 +71,12 @@ impl Counting<'_> {
 /// Checks; with `data` all content is read and hashed.
 pub fn check(target: &Target, data: bool, context: Context<'_>) -> Result<Report, Error> {
     let ends = Ends::of(target)?;
-    let mirror = ends.open_mirror(context)?;
+    let local = ends.open_mirror(context)?;
+    let mirror: &dyn MirrorService = &local;
     let monitor = Counting { monitor: context.monitor, count: AtomicU64::new(0) };
-    let mut report = Report::default();
-    let mut bad = HashSet::new();
-    packs::present(mirror.store(), &monitor)?;
-    if data {
-        (report.packs_read, report.bytes_read) = packs::read_all(mirror.store(), &monitor, &mut bad)?;
-    }
-    report.snapshots = structure::follow(mirror.store(), &bad, &monitor)?;
-    report.on_mirror = check_mirror(&ends, &mirror, data, &monitor)?;
-    report.source = news(&ends, &mirror, context)?;
+    let mut report = Report { store: mirror.verify(data, &monitor)?, ..Report::default() };
+    report.on_mirror = check_mirror(&ends, mirror, data, &monitor)?;
+    report.source = news(&ends, mirror, context)?;
     report.wrong = monitor.count.load(Ordering::Relaxed);
     Ok(report)
 }
@@ -101,7 +84,7 @@ pub fn check(target: &Target, data: bool, context: Context<'_>) -> Result<Report
 /// Compares the mirror tree with its manifest.
 fn check_mirror(
     ends: &Ends<'_>,
-    mirror: &LocalMirror,
+    mirror: &dyn MirrorService,
     data: bool,
     monitor: &Counting<'_>,
 ) -> Result<Option<u64>, Error> {
@@ -126,14 +109,13 @@ fn check_mirror(
 }
 
 /// What has moved on at the source since the newest snapshot: news, not an error.
-fn news(ends: &Ends<'_>, mirror: &LocalMirror, context: Context<'_>) -> Result<Option<News>, Error> {
-    let service: &dyn MirrorService = mirror;
-    let Some(newest) = service.newest(|record| record.kind == Kind::Backup)? else { return Ok(None) };
+fn news(ends: &Ends<'_>, mirror: &dyn MirrorService, context: Context<'_>) -> Result<Option<News>, Error> {
+    let Some(newest) = mirror.newest(|record| record.kind == Kind::Backup)? else { return Ok(None) };
     let Ok(root) = open_tree(ends.source, "SOURCE") else {
         context.monitor.note("SOURCE cannot be opened: it was not compared");
         return Ok(None);
     };
-    let (dry, selection) = (Dry::new(service), ends.selection()?);
+    let (dry, selection) = (Dry::new(mirror), ends.selection()?);
     let request = Request {
         root,
         selection: &selection,
@@ -141,7 +123,7 @@ fn news(ends: &Ends<'_>, mirror: &LocalMirror, context: Context<'_>) -> Result<O
         trust: Trust::Identity,
         of_mirror: false,
         filter: None,
-        chunker: service.chunker(),
+        chunker: mirror.chunker(),
     };
     let compared = take(request, &dry, &Silent).map_err(Error::from).and_then(|taken| {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, crate::store::chunks::ChunkSource::reader(&dry)?)?);

@@ -1,15 +1,14 @@
-//! From every snapshot to all its chunks: is each in an index, in a pack that is there, with the right length? (floor 5)
+//! From every snapshot to all its chunks: is each in an index, in a pack that is there, with the right length? (floor 4)
 //!
 //! Nodes that several snapshots share are followed once.
 
-use super::Counting;
 use crate::entry::{ChunkRef, Entry, Extent, Node};
 use crate::format::snapshot::Record;
 use crate::id::Id;
 use crate::manifest::cursor::{Cursor, Head};
 use crate::manifest::{self, extents};
+use crate::mirror::Error;
 use crate::monitor::Monitor;
-use crate::ops::Error;
 use crate::store::Store;
 use crate::store::chunks::{ChunkReader, ChunkSource};
 use std::collections::HashSet;
@@ -17,12 +16,12 @@ use std::collections::HashSet;
 struct Follower<'a> {
     store: &'a Store,
     bad: &'a HashSet<Id>,
-    monitor: &'a Counting<'a>,
+    monitor: &'a dyn Monitor,
     seen: HashSet<Id>,
 }
 
 /// Follows every snapshot; gives their number.
-pub(super) fn follow(store: &Store, bad: &HashSet<Id>, monitor: &Counting<'_>) -> Result<u64, Error> {
+pub(super) fn follow(store: &Store, bad: &HashSet<Id>, monitor: &dyn Monitor) -> Result<u64, Error> {
     let mut follower = Follower { store, bad, monitor, seen: HashSet::new() };
     let mut count = 0;
     let mut before: Option<(u64, Id)> = None;

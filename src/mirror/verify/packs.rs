@@ -1,10 +1,9 @@
-//! Packs and indexes as files: are they there, are they whole, do they hold what they say? (floor 5)
+//! Packs and indexes as files: are they there, are they whole, do they hold what they say? (floor 4)
 
-use super::Counting;
 use crate::chunk::codec::Decoder;
 use crate::id::Id;
+use crate::mirror::Error;
 use crate::monitor::{Monitor, Phase};
-use crate::ops::Error;
 use crate::store::pack::reader::{Decoded, PackReader};
 use crate::store::{self, Store};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -12,7 +11,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 /// Proves every index in full, and that every pack that one names is there and of the right length.
-pub(super) fn present(store: &Store, monitor: &Counting<'_>) -> Result<(), Error> {
+pub(super) fn present(store: &Store, monitor: &dyn Monitor) -> Result<(), Error> {
     store.verify_indexes(&mut |message| monitor.wrong(&message))?;
     for (name, length) in store.packs()? {
         match PackReader::open(store.layout(), &name) {
@@ -29,7 +28,7 @@ pub(super) fn present(store: &Store, monitor: &Counting<'_>) -> Result<(), Error
 }
 
 /// Reads all packs, hashes every chunk, and collects those that are not what they should be. Gives the packs and bytes read.
-pub(super) fn read_all(store: &Store, monitor: &Counting<'_>, bad: &mut HashSet<Id>) -> Result<(u64, u64), Error> {
+pub(super) fn read_all(store: &Store, monitor: &dyn Monitor, bad: &mut HashSet<Id>) -> Result<(u64, u64), Error> {
     let packs = store.packs()?;
     let bytes = packs.iter().map(|(_, length)| length).sum();
     monitor.begin(Phase::Verifying, Some(packs.len() as u64), Some(bytes));
