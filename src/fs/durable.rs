@@ -33,14 +33,10 @@ pub fn create(path: &Path) -> Result<File, Error> {
     opened.map_err(|e| Error::new("create", path, e))
 }
 
-/// Renames a synced file into place and makes that durable. An existing file of the same name is kept and the new one removed: names of
-/// store files are hashes of their content, so both are the same.
+/// Renames a synced file into place and makes that durable. The name is the hash of its bytes: one of the same name holds the same, or is
+/// damaged, so the new one takes its place.
 pub fn publish(from: &Path, to: &Path) -> Result<(), Error> {
-    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::EXIST) => remove(from)?,
-        Err(e) => return Err(Error::new("rename into place", to, e)),
-    }
+    std::fs::rename(from, to).map_err(|e| Error::new("rename into place", to, e))?;
     to.parent().map_or(Ok(()), sync_folder)
 }
 

@@ -166,13 +166,13 @@ impl LocalMirror {
             chunker: self.chunker(),
         };
         let taken = take(request, store, monitor)?;
+        store.settle()?;
         let drift = if self.state().0 == State::Empty {
             look::Drift::default()
         } else {
-            self.store.flush()?;
             look::drift(store, left, coming, taken.root, selection, tell)?
         };
-        Ok(Look { taken, drift })
+        Ok(Look { taken, drift, recorded: None })
     }
 }
 
@@ -208,6 +208,10 @@ impl ChunkSource for LocalMirror {
 impl ChunkSink for LocalMirror {
     fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, crate::store::Error> {
         self.store.missing(ids)
+    }
+
+    fn settle(&self) -> Result<(), crate::store::Error> {
+        self.store.settle()
     }
 
     fn put(&self, block: Block) -> Result<(), crate::store::Error> {
@@ -247,12 +251,8 @@ impl MirrorService for LocalMirror {
         verify::verify(&self.store, data, monitor)
     }
 
-    fn flush(&self) -> Result<(), Error> {
-        Ok(self.store.flush()?)
-    }
-
     fn commit(&self, draft: Draft) -> Result<Record, Error> {
-        self.store.flush()?;
+        self.store.settle()?;
         let target = self.role().target.into_bytes();
         let record = Record {
             sequence: 0,
@@ -278,9 +278,10 @@ impl MirrorService for LocalMirror {
         selection: &Selection,
         monitor: &dyn Monitor,
     ) -> Result<Applied, Error> {
-        self.store.flush()?;
+        self.store.settle()?;
         let (state, at) = self.state();
         let from = match state {
+            _ if look.recorded.is_some() => look.recorded.unwrap_or(0),
             State::Clean(n) | State::Publishing(n, _) => n,
             State::Empty | State::Promoted => 0,
         };
@@ -299,7 +300,9 @@ impl MirrorService for LocalMirror {
             let target = Target { root: &self.root, stage, trusted: at };
             applied = apply(plan()?, target, &self.store, monitor)?;
         }
-        if applied.failed == 0 && look.taken.totals.problems == 0 {
+        // What could not be looked at was left alone: the tree is not what the snapshot says.
+        applied.failed += look.taken.totals.problems;
+        if applied.failed == 0 {
             // Whatever changes from now on has a later ctime than this, and nothing that we wrote has.
             std::thread::sleep(2 * clock::TICK);
             self.set_state(State::Clean(to.sequence), clock::before(clock::TICK))?;

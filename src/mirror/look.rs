@@ -20,6 +20,8 @@ pub struct Look {
     pub taken: Taken,
     /// What someone else changed.
     pub drift: Drift,
+    /// The snapshot in which the tree as it is was recorded, once it was.
+    pub recorded: Option<u64>,
 }
 
 /// What someone else changed on a mirror.

@@ -62,13 +62,11 @@ pub trait MirrorService: ChunkStore {
     /// Proves the store and reports what is wrong; with `data`, all content is read and hashed.
     fn verify(&self, data: bool, monitor: &dyn Monitor) -> Result<Verified, Error>;
 
-    /// Makes everything that was put durable and readable.
-    fn flush(&self) -> Result<(), Error>;
-
     /// Makes everything that was put durable, and then the snapshot.
     fn commit(&self, draft: Draft) -> Result<Record, Error>;
 
-    /// Makes the mirror tree, which is as `look` says, equal a snapshot.
+    /// Makes the mirror tree, which is as `look` says, equal a snapshot. A crash in between leaves a mixture of both, and the next look knows both,
+    /// if what was found was recorded where it was not what the last run had left.
     fn publish(&self, look: &Look, to: &Record, selection: &Selection, monitor: &dyn Monitor)
     -> Result<Applied, Error>;
 }

@@ -110,7 +110,7 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
         return run.dry(&dry, &look);
     }
     let (taken, look) = run.snapshot_and_look()?;
-    run.carry_out(&taken, &look)
+    run.carry_out(&taken, look)
 }
 
 impl Run<'_> {
@@ -169,25 +169,25 @@ impl Run<'_> {
         Ok(drafts::draft(kind, &place, self.ends.dirs()?, taken, self.context, note))
     }
 
-    fn carry_out(&self, taken: &Taken, look: &Look) -> Result<Report, Error> {
-        self.mirror.flush()?;
-        let reasons = self.reasons(look, taken.root, self.mirror)?;
+    fn carry_out(&self, taken: &Taken, mut look: Look) -> Result<Report, Error> {
+        self.mirror.settle()?;
+        let reasons = self.reasons(&look, taken.root, self.mirror)?;
         let adopting = self.mirror.role().state == State::Empty;
         if !reasons.is_empty() {
             let rescue = if look.drift.is_empty() {
                 None
             } else {
-                Some(self.rescue(look, "found on the mirror when a run was held")?)
+                Some(self.rescue(&look, "found on the mirror when a run was held")?)
             };
             let record = self.mirror.commit(self.draft(Kind::Held, taken, reasons.join("; "))?)?;
             return Ok(Report::Held { record, rescue, reasons });
         }
         let found_any = look.taken.totals.files + look.taken.totals.others > 0;
-        if adopting && found_any && self.destroys(look, taken.root)? {
-            self.rescue(look, "the tree as it was when it became a mirror")?;
+        if adopting && found_any && self.destroys(&look, taken.root)? {
+            look.recorded = Some(self.rescue(&look, "the tree as it was when it became a mirror")?);
         }
         let record = self.mirror.commit(self.draft(Kind::Backup, taken, String::new())?)?;
-        let applied = self.publish(look, &record)?;
+        let applied = self.publish(&look, &record)?;
         Ok(Report::Done { record, applied })
     }
 
@@ -207,7 +207,7 @@ impl Run<'_> {
     }
 
     fn destroys(&self, look: &Look, to: ChunkRef) -> Result<bool, Error> {
-        self.mirror.flush()?;
+        self.mirror.settle()?;
         Ok(self.survey(self.mirror, look.taken.root, to)?.destroys())
     }
 
@@ -238,9 +238,9 @@ pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> 
     }
     let source = open_tree(ends.mirror, "MIRROR")?;
     let run = Run { ends, mirror, source, selection: ends.selection()?, parent: None, context, reread: false };
-    let look = mirror.look(&run.selection, &Quietly(context.monitor))?;
+    let mut look = mirror.look(&run.selection, &Quietly(context.monitor))?;
     if run.destroys(&look, held.root)? && !look.drift.is_empty() {
-        run.rescue(&look, "found on the mirror when a held run was approved")?;
+        look.recorded = Some(run.rescue(&look, "found on the mirror when a held run was approved")?);
     }
     let draft = Draft {
         kind: Kind::Backup,

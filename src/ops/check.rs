@@ -1,7 +1,7 @@
 //! `-check`: are store and mirror right, and what has moved on at the source? (floor 5)
 //!
 //! The mirror's end proves the store and compares the mirror tree with its manifest; the source is compared with its newest snapshot. Nothing is
-//! written.
+//! written, but an index that is missing is made again.
 
 use super::places::{Ends, open_tree};
 use super::{Context, Error};

@@ -206,7 +206,7 @@ impl Run<'_> {
 
     fn carry_out(&self) -> Result<Report, Error> {
         let taken = self.rescue(self.mirror)?;
-        self.mirror.flush()?;
+        self.mirror.settle()?;
         let (now, unread) = (taken.root, taken.totals.problems);
         let survey = survey(self.plan(self.mirror, now)?)?;
         let rescue = if survey.destroys() { Some(self.commit(&taken)?) } else { None };

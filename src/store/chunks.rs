@@ -22,8 +22,11 @@ pub trait ChunkSink: Sync {
     /// For each id, whether the store still lacks it.
     fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, Error>;
 
-    /// Takes a block; it is durable and readable only after the store has been flushed.
+    /// Takes a block; it is durable and readable only when the store has settled.
     fn put(&self, block: Block) -> Result<(), Error>;
+
+    /// Makes everything that was put durable and readable.
+    fn settle(&self) -> Result<(), Error>;
 }
 
 /// Both: all that taking a snapshot needs of a store.

@@ -33,6 +33,10 @@ impl ChunkSink for Dry<'_> {
         Ok(missing.into_iter().zip(ids).map(|(missing, id)| missing && !nodes.contains_key(id)).collect())
     }
 
+    fn settle(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn put(&self, block: Block) -> Result<(), Error> {
         if block.kind == BlockKind::Data {
             return Ok(());

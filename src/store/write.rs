@@ -41,7 +41,6 @@ impl Store {
         let mut found = Recovered::default();
         let mut on_disk = packs_on_disk(&self.layout)?;
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        found.unusable.extend(index.bad().iter().cloned());
         for (name, length) in index.packs()? {
             if on_disk.remove(&name) != Some(length) {
                 index.lose(name);
@@ -58,17 +57,9 @@ impl Store {
                 Err(e) => return Err(e),
             }
         }
+        index.flush(&self.layout)?;
+        found.unusable.extend(index.drop_bad()?);
         Ok(found)
-    }
-
-    /// Ends the open packs and makes packs and index durable: after this every chunk that was put can be read.
-    pub fn flush(&self) -> Result<(), Error> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        for slot in 0..writer.open.len() {
-            self.finish_pack(&mut writer, slot)?;
-        }
-        writer.unfinished.clear();
-        self.index.write().unwrap_or_else(PoisonError::into_inner).flush(&self.layout)
     }
 
     fn finish_pack(&self, writer: &mut Writer, slot: usize) -> Result<(), Error> {
@@ -97,6 +88,19 @@ impl Store {
 }
 
 impl ChunkSink for Store {
+    /// Ends the open packs, and writes the index.
+    fn settle(&self) -> Result<(), Error> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.poisoned {
+            return Err(Error::Gone("an earlier write failed"));
+        }
+        for slot in 0..writer.open.len() {
+            self.finish_pack(&mut writer, slot)?;
+        }
+        writer.unfinished.clear();
+        self.index.write().unwrap_or_else(PoisonError::into_inner).flush(&self.layout)
+    }
+
     fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, Error> {
         // Looked up in this order, a chunk that moves from one place to the other meanwhile is found in either.
         let unfinished: Vec<bool> = {

@@ -68,8 +68,8 @@ pub fn apply(
     }
     applier.batch(&batch)?;
     let Applier { publisher, mut done, .. } = applier;
-    if let Err(e) = publisher.finish() {
-        monitor.problem(&crate::path::RelPath::root(), &format!("the times of a directory could not be set: {e}"));
+    for (path, e) in publisher.finish() {
+        monitor.problem(&path, &format!("the times or the mode of this directory could not be set: {e}"));
         done.failed += 1;
     }
     stage.clear()?;

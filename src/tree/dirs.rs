@@ -24,21 +24,21 @@ struct Open {
 pub(super) struct Dirs {
     chain: Vec<Open>,
     is_root: bool,
+    /// Directories whose times or mode could not be set when they were left.
+    pub(super) failures: Vec<(RelPath, io::Error)>,
 }
 
 impl Dirs {
     pub(super) fn new(root: Dir) -> Self {
         let chain = vec![Open { path: RelPath::root(), dir: root, before: None, wanted: None }];
-        Self { chain, is_root: clock::is_root() }
+        Self { chain, is_root: clock::is_root(), failures: Vec::new() }
     }
 
     /// Opens the directory `path`, leaving others.
     pub(super) fn enter(&mut self, path: &RelPath) -> io::Result<&Dir> {
-        let mut outcome = Ok(());
         while self.chain.len() > 1 && self.chain.last().is_some_and(|open| !path.is_within(&open.path)) {
-            outcome = outcome.and(self.leave());
+            self.leave();
         }
-        outcome?;
         let depth = self.chain.len() - 1;
         for name in path.names().skip(depth) {
             let Some(last) = self.chain.last() else { break };
@@ -75,8 +75,14 @@ impl Dirs {
         }
     }
 
-    fn leave(&mut self) -> io::Result<()> {
-        let Some(open) = self.chain.pop() else { return Ok(()) };
+    fn leave(&mut self) {
+        let Some(open) = self.chain.pop() else { return };
+        if let Err(e) = self.put_right(&open) {
+            self.failures.push((open.path, e));
+        }
+    }
+
+    fn put_right(&self, open: &Open) -> io::Result<()> {
         let at = At::dir(&open.dir);
         match (&open.wanted, &open.before) {
             (Some(meta), _) => at.change(&open.dir.stat_self()?, meta, false, self.is_root),
@@ -91,11 +97,9 @@ impl Dirs {
     }
 
     /// Leaves everything, the root last.
-    pub(super) fn finish(mut self) -> io::Result<()> {
-        let mut outcome = Ok(());
+    pub(super) fn finish(&mut self) {
         while !self.chain.is_empty() {
-            outcome = outcome.and(self.leave());
+            self.leave();
         }
-        outcome
     }
 }

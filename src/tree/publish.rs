@@ -10,6 +10,7 @@ use crate::fs::clock;
 use crate::fs::dir::Dir;
 use crate::fs::meta::At;
 use crate::fs::stat::Stat;
+use crate::path::RelPath;
 use rustix::fs::FileType;
 use std::io;
 
@@ -108,9 +109,10 @@ impl Publisher<'_> {
         }
     }
 
-    /// Leaves all directories, which sets their times.
-    pub(super) fn finish(self) -> io::Result<()> {
-        self.dirs.finish()
+    /// Leaves all directories, which sets their times; gives those where that failed.
+    pub(super) fn finish(mut self) -> Vec<(RelPath, io::Error)> {
+        self.dirs.finish();
+        self.dirs.failures
     }
 }
 

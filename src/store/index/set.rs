@@ -10,6 +10,7 @@ use crate::store::Error;
 use crate::store::layout::Layout;
 use crate::store::pack::writer::FinishedPack;
 use std::collections::HashSet;
+use std::path::PathBuf;
 use walkdir::WalkDir;
 
 /// Finds chunks.
@@ -19,8 +20,8 @@ pub struct IndexSet {
     pending: Pending,
     /// Packs that an index names and that are not there, or not whole: nothing is looked for in them.
     lost: HashSet<Id>,
-    /// Indexes that cannot be used, as messages.
-    bad: Vec<String>,
+    /// Indexes that cannot be used, and why.
+    bad: Vec<(PathBuf, String)>,
 }
 
 impl IndexSet {
@@ -41,7 +42,7 @@ impl IndexSet {
             match IndexFile::open(item.path()) {
                 Ok(file) => set.files.push(file),
                 Err(Error::Fs(e)) if e.is_missing() => {}
-                Err(e @ Error::Damaged { .. }) => set.bad.push(e.to_string()),
+                Err(e @ Error::Damaged { .. }) => set.bad.push((item.path().to_path_buf(), e.to_string())),
                 Err(e) => return Err(e),
             }
         }
@@ -53,9 +54,13 @@ impl IndexSet {
         &self.files
     }
 
-    /// Messages on indexes that could not be used.
-    pub fn bad(&self) -> &[String] {
-        &self.bad
+    /// Removes indexes that cannot be used, when all that they could say stands in others; tells of each.
+    pub fn drop_bad(&mut self) -> Result<Vec<String>, Error> {
+        let told = |(path, why): (PathBuf, String)| {
+            durable::remove_if_any(&path)?;
+            Ok(format!("{why}. It was made again from the packs"))
+        };
+        std::mem::take(&mut self.bad).into_iter().map(told).collect()
     }
 
     /// Where a chunk is, if the store has it.
@@ -89,7 +94,7 @@ impl IndexSet {
 
     /// Proves every index in full: its name, the order of its rows, and that each leads somewhere. Tells what is wrong.
     pub fn verify(&self, tell: &mut dyn FnMut(String)) -> Result<(), Error> {
-        self.bad.iter().for_each(|message| tell(message.clone()));
+        self.bad.iter().for_each(|(_, why)| tell(why.clone()));
         for file in &self.files {
             let mut last = None;
             let mut sound = Layout::id_of(file.path(), "idx") == Some(file.hash());
