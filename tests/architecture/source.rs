@@ -5,23 +5,23 @@ use std::fs;
 use std::path::Path;
 
 /// One file of src.
-pub struct Source {
+pub(crate) struct Source {
     /// As `store/index/file.rs`.
-    pub path: String,
+    pub(crate) path: String,
     /// As it is, without what is compiled for tests only.
-    pub text: String,
+    pub(crate) text: String,
     /// The same with comments blanked, and with `~` for what stands in literals.
-    pub code: String,
+    pub(crate) code: String,
     /// Like `code`, with the tests.
-    pub all_code: String,
+    pub(crate) all_code: String,
     /// As `["store", "index", "file"]`; nothing for lib.rs.
-    pub module: Vec<String>,
+    pub(crate) module: Vec<String>,
     /// Whether all of it is compiled for tests only.
-    pub is_test: bool,
+    pub(crate) is_test: bool,
 }
 
 impl Source {
-    pub fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         let code = blank(text);
         let (mut text, mut outside) = (text.as_bytes().to_vec(), code.clone());
         while let Some((from, to)) = test_item(&outside) {
@@ -46,28 +46,28 @@ impl Source {
     }
 
     /// The room: the file or folder at the top of src that it belongs to.
-    pub fn room(&self) -> &str {
+    pub(crate) fn room(&self) -> &str {
         self.module.first().map_or("lib", String::as_str)
     }
 
     /// Whether it is the file of a folder.
-    pub fn is_mod(&self) -> bool {
+    pub(crate) fn is_mod(&self) -> bool {
         self.path.ends_with("mod.rs")
     }
 
     /// Lines that hold code, those of its tests too.
-    pub fn code_lines(&self) -> usize {
+    pub(crate) fn code_lines(&self) -> usize {
         self.all_code.lines().filter(|line| !line.trim().is_empty()).count()
     }
 
     /// Every path that it names outside its tests.
-    pub fn mentions(&self) -> Vec<Mention> {
+    pub(crate) fn mentions(&self) -> Vec<Mention> {
         mentions(&tokens(&self.code))
     }
 }
 
 /// All of a folder, by path.
-pub fn read(root: &Path) -> Vec<Source> {
+pub(crate) fn read(root: &Path) -> Vec<Source> {
     let (mut files, mut folders) = (Vec::new(), vec![root.to_path_buf()]);
     while let Some(folder) = folders.pop() {
         for item in fs::read_dir(&folder).unwrap() {
@@ -188,13 +188,13 @@ fn test_item(code: &[u8]) -> Option<(usize, usize)> {
 
 /// A word or a mark, and the line it stands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    pub line: usize,
+pub(crate) struct Token {
+    pub(crate) line: usize,
     /// A whole word, `::`, or one other character.
-    pub text: String,
+    pub(crate) text: String,
 }
 
-pub fn tokens(code: &str) -> Vec<Token> {
+pub(crate) fn tokens(code: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     for (line, text) in code.lines().enumerate() {
         let mut rest = text;
@@ -217,14 +217,14 @@ pub fn tokens(code: &str) -> Vec<Token> {
 
 /// A path that is named, in a `use` or in between.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mention {
-    pub line: usize,
+pub(crate) struct Mention {
+    pub(crate) line: usize,
     /// As `["crate", "store", "Store"]`; a glob ends in `*`.
-    pub path: Vec<String>,
+    pub(crate) path: Vec<String>,
 }
 
 impl Mention {
-    pub fn starts_with(&self, path: &str) -> bool {
+    pub(crate) fn starts_with(&self, path: &str) -> bool {
         let mut mine = self.path.iter();
         path.split("::").all(|name| mine.next().is_some_and(|m| m == name))
     }
@@ -277,7 +277,7 @@ fn tree(tokens: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<Ment
 }
 
 /// Which module of this crate a path leads to from `from`: the longest part of it that is one. None for other crates.
-pub fn resolve(from: &Source, path: &[String], modules: &BTreeSet<Vec<String>>) -> Option<Vec<String>> {
+pub(crate) fn resolve(from: &Source, path: &[String], modules: &BTreeSet<Vec<String>>) -> Option<Vec<String>> {
     let mut at = from.module.clone();
     let mut rest = path;
     match rest.first().map(String::as_str) {
