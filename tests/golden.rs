@@ -239,7 +239,7 @@ fn write(root: &Path) {
     for (_, _, nodes) in snapshots() {
         store.put(block(BlockKind::Manifest, Codec::Zstd, &nodes)).unwrap();
     }
-    store.flush().unwrap();
+    store.settle().unwrap();
     for (kind, entries, nodes) in snapshots() {
         store.commit(record(kind, &entries, nodes.last().unwrap())).unwrap();
     }
@@ -421,7 +421,7 @@ fn a_store_written_again_has_the_same_files() {
             new.put(Block { kind: row.header.kind, codec: row.header.codec, chunks: row.chunks, stored }).unwrap();
         }
     }
-    new.flush().unwrap();
+    new.settle().unwrap();
     for sequence in old.sequences().unwrap() {
         new.commit(old.record(sequence).unwrap()).unwrap();
     }
