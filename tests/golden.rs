@@ -150,7 +150,9 @@ fn entry(at: &[u8], mode: u32, uid: u32, node: Node) -> Entry {
 fn nodes(entries: &[Entry], fan: usize) -> Vec<Vec<u8>> {
     let segment = |some: &[Entry]| {
         let mut bytes = vec![0];
-        some.iter().for_each(|entry| encode_entry(entry, &mut bytes).unwrap());
+        for entry in &some {
+            encode_entry(entry, &mut bytes).unwrap();
+        }
         (bytes, some[0].path.clone(), some.len() as u64)
     };
     let mut level: Vec<(Vec<u8>, RelPath, u64)> = entries.chunks(fan).map(segment).collect();
@@ -359,11 +361,15 @@ fn every_manifest_is_read_and_written_as_it_is() {
             match decode_node(&bytes).unwrap() {
                 Items::Segment(entries) => {
                     again.push(0);
-                    entries.iter().for_each(|entry| encode_entry(entry, &mut again).unwrap());
+                    for entry in &entries {
+                        encode_entry(entry, &mut again).unwrap();
+                    }
                 }
                 Items::Inner(level, children) => {
                     again.push(level);
-                    children.iter().for_each(|child| bin::encode(child, &mut again).unwrap());
+                    for child in &children {
+                        bin::encode(child, &mut again).unwrap();
+                    }
                 }
             }
             assert_eq!(again, bytes);
@@ -451,7 +457,8 @@ fn the_independent_reader_understands_the_same() {
             Kind::Held => ("held", "97 % would be deleted\\x0a"),
         };
         let (files, bytes, new) = (totals.files, totals.bytes, totals.new_bytes);
-        expected += &format!("{number}\t{kind}\t2003-11-18T03:00:00.123456789Z\t{files}\t{bytes}\t{new}\t{note}\n");
+        let row = format!("{number}\t{kind}\t2003-11-18T03:00:00.123456789Z\t{files}\t{bytes}\t{new}\t{note}\n");
+        expected.push_str(&row);
     }
     assert_eq!(reader(&["list"]), expected);
     let listed = reader(&["ls", "1"]);

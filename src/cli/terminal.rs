@@ -14,6 +14,7 @@ use std::time::Duration;
 pub(super) struct Terminal {
     target: String,
     out: Out,
+    show: bool,
     bar: ProgressBar,
     files: AtomicU64,
     problems: AtomicUsize,
@@ -23,9 +24,17 @@ pub(super) struct Terminal {
 impl Terminal {
     pub(super) fn new(target: &str, verbose: bool, out: Out) -> Self {
         let show = std::io::stderr().is_terminal() && !out.quiet && !out.json;
-        let bar = ProgressBar::no_length();
-        bar.set_draw_target(if show { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
-        Self { target: target.to_owned(), out, bar, files: AtomicU64::new(0), problems: AtomicUsize::new(0), verbose }
+        // Nothing is drawn before the first phase has begun.
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        Self {
+            target: target.to_owned(),
+            out,
+            show,
+            bar,
+            files: AtomicU64::new(0),
+            problems: AtomicUsize::new(0),
+            verbose,
+        }
     }
 
     fn tell(&self, line: &str) {
@@ -61,19 +70,23 @@ impl Monitor for Terminal {
         let form = if known.is_some() {
             "{prefix} {wide_bar} {msg}  {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left"
         } else {
-            "{prefix} {spinner} {msg}  {decimal_bytes}  {decimal_bytes_per_sec}"
+            "{prefix} {msg}  {decimal_bytes}  {decimal_bytes_per_sec}  {elapsed} so far"
         };
         if let Ok(style) = ProgressStyle::with_template(form) {
             self.bar.set_style(style);
         }
         self.bar.set_prefix(format!("{}: {word}", self.target));
-        self.bar.enable_steady_tick(Duration::from_millis(200));
+        self.bar.set_message("0 files");
+        if self.show {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            self.bar.enable_steady_tick(Duration::from_millis(200));
+        }
     }
 
     fn advance(&self, files: u64, bytes: u64) {
         let files = self.files.fetch_add(files, Ordering::Relaxed) + files;
         self.bar.inc(bytes);
-        if files.is_multiple_of(64) {
+        if files < 64 || files.is_multiple_of(64) {
             self.bar.set_message(format!("{files} files"));
         }
     }

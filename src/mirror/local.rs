@@ -16,7 +16,7 @@ use crate::fs::{Error as FsError, clock, durable};
 use crate::id::Id;
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Phase};
 use crate::path::RelPath;
 use crate::scan::selection::Selection;
 use crate::source::snapshot::{Request, Trust, take};
@@ -293,6 +293,7 @@ impl MirrorService for LocalMirror {
         let survey = survey(plan()?)?;
         let mut applied = Applied::default();
         if survey.actions > 0 {
+            monitor.begin(Phase::Writing, Some(survey.actions), Some(survey.bytes));
             self.set_state(State::Publishing(from, to.sequence), at)?;
             let stage = self.home.stage();
             durable::make_folder(&stage)?;

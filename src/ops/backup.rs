@@ -192,7 +192,6 @@ impl Run<'_> {
     }
 
     fn publish(&self, look: &Look, record: &Record) -> Result<Applied, Error> {
-        self.context.monitor.begin(Phase::Writing, None, None);
         Ok(self.mirror.publish(look, record, &self.selection, self.context.monitor)?)
     }
 
