@@ -146,24 +146,36 @@ fn entry(at: &[u8], mode: u32, uid: u32, node: Node) -> Entry {
     Entry { path: path(at), meta: Meta { mode, uid, gid: uid, mtime, xattrs }, identity, flags, node }
 }
 
+fn segment_bytes(entries: &[Entry]) -> Vec<u8> {
+    let mut bytes = vec![0];
+    for entry in entries {
+        encode_entry(entry, &mut bytes).unwrap();
+    }
+    bytes
+}
+
+fn inner_bytes(level: u8, children: &[Child]) -> Vec<u8> {
+    let mut bytes = vec![level];
+    for child in children {
+        bin::encode(child, &mut bytes).unwrap();
+    }
+    bytes
+}
+
 /// The nodes of a manifest with `fan` items each, leaves first: bytes, first path, entries below.
 fn nodes(entries: &[Entry], fan: usize) -> Vec<Vec<u8>> {
-    let segment = |some: &[Entry]| {
-        let mut bytes = vec![0];
-        for entry in &some {
-            encode_entry(entry, &mut bytes).unwrap();
-        }
-        (bytes, some[0].path.clone(), some.len() as u64)
-    };
+    let segment = |some: &[Entry]| (segment_bytes(some), some[0].path.clone(), some.len() as u64);
     let mut level: Vec<(Vec<u8>, RelPath, u64)> = entries.chunks(fan).map(segment).collect();
     let (mut all, mut number) = (Vec::new(), 0_u8);
     while level.len() > 1 {
         number += 1;
         let inner = |some: &[(Vec<u8>, RelPath, u64)]| {
-            let mut bytes = vec![number];
-            for (node, first, entries) in some {
-                bin::encode(&Child { first: first.clone(), node: named(node), entries: *entries }, &mut bytes).unwrap();
-            }
+            let child = |(node, first, entries): &(Vec<u8>, RelPath, u64)| Child {
+                first: first.clone(),
+                node: named(node),
+                entries: *entries,
+            };
+            let bytes = inner_bytes(number, &some.iter().map(child).collect::<Vec<_>>());
             (bytes, some[0].1.clone(), some.iter().map(|(.., n)| n).sum())
         };
         let above = level.chunks(fan).map(inner).collect();
@@ -357,21 +369,10 @@ fn every_manifest_is_read_and_written_as_it_is() {
         let mut reader = store.reader().unwrap();
         for node in nodes {
             let bytes = read(reader.as_mut(), named(&node));
-            let mut again = Vec::new();
-            match decode_node(&bytes).unwrap() {
-                Items::Segment(entries) => {
-                    again.push(0);
-                    for entry in &entries {
-                        encode_entry(entry, &mut again).unwrap();
-                    }
-                }
-                Items::Inner(level, children) => {
-                    again.push(level);
-                    for child in &children {
-                        bin::encode(child, &mut again).unwrap();
-                    }
-                }
-            }
+            let again = match decode_node(&bytes).unwrap() {
+                Items::Segment(entries) => segment_bytes(&entries),
+                Items::Inner(level, children) => inner_bytes(level, &children),
+            };
             assert_eq!(again, bytes);
         }
     }
