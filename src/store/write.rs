@@ -57,8 +57,8 @@ impl Store {
                 Err(e) => return Err(e),
             }
         }
+        found.unusable.extend(index.set_bad_aside()?);
         index.flush(&self.layout)?;
-        found.unusable.extend(index.drop_bad()?);
         Ok(found)
     }
 

@@ -54,11 +54,12 @@ impl IndexSet {
         &self.files
     }
 
-    /// Removes indexes that cannot be used, when all that they could say stands in others; tells of each.
-    pub fn drop_bad(&mut self) -> Result<Vec<String>, Error> {
+    /// Sets indexes aside that cannot be used, before they are made again, perhaps under the same names; tells of each.
+    pub fn set_bad_aside(&mut self) -> Result<Vec<String>, Error> {
         let told = |(path, why): (PathBuf, String)| {
-            durable::remove_if_any(&path)?;
-            Ok(format!("{why}. It was made again from the packs"))
+            let aside = path.with_extension("bad");
+            durable::publish(&path, &aside)?;
+            Ok(format!("{why}. It was set aside as {} and made again from the packs", aside.display()))
         };
         std::mem::take(&mut self.bad).into_iter().map(told).collect()
     }

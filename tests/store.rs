@@ -1,0 +1,181 @@
+//! The store through its own interface: what is put can be read, survives damage, and is found again.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use backup::chunk::codec::Encoder;
+use backup::chunk::cut::Chunker;
+use backup::entry::ChunkRef;
+use backup::format::config::{Config, StoreId};
+use backup::format::pack::BlockKind;
+use backup::id::Id;
+use backup::store::Store;
+use backup::store::block::Block;
+use backup::store::chunks::{ChunkSink, ChunkSource};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn create(root: &Path) -> Store {
+    Store::create(root, Config { store: StoreId(7), chunker: Chunker::default() }).unwrap()
+}
+
+/// Opened as a run opens it, under its lock.
+fn reopen(root: &Path) -> Store {
+    let store = Store::open(root).unwrap();
+    store.recover().unwrap();
+    store
+}
+
+fn block(chunks: &[&[u8]]) -> (Block, Vec<ChunkRef>) {
+    let refs: Vec<ChunkRef> =
+        chunks.iter().map(|c| ChunkRef { id: Id::of(c), length: u32::try_from(c.len()).unwrap() }).collect();
+    let plain = chunks.concat();
+    (Block::encode(BlockKind::Data, refs.clone(), &plain, &mut Encoder::new().unwrap()).unwrap(), refs)
+}
+
+fn put(store: &Store, chunks: &[&[u8]]) -> Vec<ChunkRef> {
+    let (block, refs) = block(chunks);
+    store.put(block).unwrap();
+    refs
+}
+
+fn files(root: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = walkdir::WalkDir::new(root)
+        .into_iter()
+        .map(|item| item.unwrap().into_path())
+        .filter(|path| path.extension().is_some_and(|e| e == extension))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn chunks_of_one_block_are_read_in_any_order_and_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = create(&dir.path().join("s"));
+    let refs = put(&store, &[b"one", b"two two", b"three"]);
+    store.settle().unwrap();
+    let mut reader = store.reader().unwrap();
+    for n in [0, 1, 1, 2, 0, 0, 2, 1] {
+        assert_eq!(Id::of(reader.read(&refs[n]).unwrap()), refs[n].id, "chunk {n}");
+    }
+}
+
+#[test]
+fn a_chunk_that_was_put_is_not_missing_before_and_after_it_is_settled() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = create(&dir.path().join("s"));
+    let id = Id::of(b"content");
+    assert_eq!(store.missing(&[id]).unwrap(), [true]);
+    put(&store, &[b"content"]);
+    assert_eq!(store.missing(&[id, Id::of(b"other")]).unwrap(), [false, true]);
+    store.settle().unwrap();
+    assert_eq!(store.missing(&[id]).unwrap(), [false]);
+    assert_eq!(reopen(&dir.path().join("s")).missing(&[id]).unwrap(), [false]);
+}
+
+#[test]
+fn many_indexes_are_merged_and_everything_is_still_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("s");
+    let store = create(&root);
+    let mut all = Vec::new();
+    for night in 0..40_u32 {
+        let chunks: Vec<Vec<u8>> = (0..=night).map(|n| format!("{night} {n}").into_bytes()).collect();
+        all.extend(put(&store, &chunks.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+        store.settle().unwrap();
+    }
+    assert!(files(&root, "idx").len() <= 8, "{} indexes", files(&root, "idx").len());
+    for store in [store, reopen(&root)] {
+        let mut reader = store.reader().unwrap();
+        for chunk in &all {
+            reader.read(chunk).unwrap();
+        }
+        assert!(reader.read(&ChunkRef { id: Id::of(b"never put"), length: 9 }).is_err());
+    }
+}
+
+#[test]
+fn packs_of_an_interrupted_run_are_used_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("s");
+    let store = create(&root);
+    let refs = put(&store, &[b"packed"]);
+    store.settle().unwrap();
+    for index in files(&root, "idx") {
+        fs::remove_file(index).unwrap();
+    }
+    fs::write(root.join("packs/tmp-0.pack"), b"half a pack").unwrap();
+    let store = reopen(&root);
+    assert!(store.reader().unwrap().read(&refs[0]).is_ok());
+    assert!(!root.join("packs/tmp-0.pack").exists());
+    assert_eq!(files(&root, "idx").len(), 1, "the index is durable again");
+}
+
+#[test]
+fn an_index_that_cannot_be_used_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("s");
+    let store = create(&root);
+    let refs = put(&store, &[b"packed"]);
+    store.settle().unwrap();
+    let index = files(&root, "idx").remove(0);
+    let bytes = fs::read(&index).unwrap();
+    fs::write(&index, &bytes[..bytes.len() - 1]).unwrap();
+    let store = reopen(&root);
+    assert!(store.reader().unwrap().read(&refs[0]).is_ok());
+    assert_eq!(fs::read(&index).unwrap(), bytes, "the same packs give the same index");
+}
+
+/// A pack of the same name is the same pack, unless it is damaged: then the good one must win.
+#[test]
+fn content_of_a_pack_that_was_cut_is_stored_again_under_the_same_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("s");
+    let store = create(&root);
+    put(&store, &[b"content that was lost"]);
+    store.settle().unwrap();
+    let pack = files(&root, "pack").remove(0);
+    let bytes = fs::read(&pack).unwrap();
+    fs::write(&pack, &bytes[..20]).unwrap();
+
+    let store = reopen(&root);
+    let id = Id::of(b"content that was lost");
+    assert_eq!(store.missing(&[id]).unwrap(), [true], "nothing is deduplicated against a pack that is cut");
+    let refs = put(&store, &[b"content that was lost"]);
+    store.settle().unwrap();
+    assert_eq!(fs::read(&pack).unwrap(), bytes);
+    assert!(reopen(&root).reader().unwrap().read(&refs[0]).is_ok());
+}
+
+#[test]
+fn a_flipped_byte_is_never_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("s");
+    let store = create(&root);
+    let refs = put(&store, &[b"some content that is long enough", b"and a second chunk of it"]);
+    store.settle().unwrap();
+    let pack = files(&root, "pack").remove(0);
+    let good = fs::read(&pack).unwrap();
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 0x10;
+        fs::write(&pack, &bad).unwrap();
+        let mut reader = store.reader().unwrap();
+        for chunk in &refs {
+            if let Ok(bytes) = reader.read(chunk) {
+                assert_eq!(Id::of(bytes), chunk.id, "byte {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn after_a_failed_write_nothing_more_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("s");
+    let store = create(&root);
+    fs::remove_dir_all(root.join("packs")).unwrap();
+    assert!(store.put(block(&[b"a"]).0).is_err());
+    fs::create_dir(root.join("packs")).unwrap();
+    assert!(store.put(block(&[b"b"]).0).is_err());
+    assert!(store.settle().is_err());
+}
