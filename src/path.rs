@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
 use std::fmt;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Longest name of a file in bytes (Linux, `NAME_MAX`).
 pub const NAME_MAX: usize = 255;
@@ -159,6 +161,11 @@ pub fn shown(bytes: &[u8]) -> String {
         escape_into(&mut text, piece.invalid());
     }
     text
+}
+
+/// As [`shown`], for a path of this host.
+pub fn shown_path(path: &Path) -> String {
+    shown(path.as_os_str().as_bytes())
 }
 
 fn escape_into(text: &mut String, bytes: &[u8]) {

@@ -12,7 +12,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::path::shown;
+use crate::path::{shown, shown_path};
 
 /// Where a tree lies: a path, on this machine or on another one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -84,7 +84,7 @@ impl fmt::Display for Place {
         if let Some(host) = &self.host {
             write!(out, "{}:", shown(host.as_bytes()))?;
         }
-        out.write_str(&shown(self.path.as_os_str().as_bytes()))
+        out.write_str(&shown_path(&self.path))
     }
 }
 

@@ -3,9 +3,8 @@
 use super::Failure;
 use crate::fs::{clock, durable};
 use crate::limits::TEXT_MAX;
-use crate::path::shown;
+use crate::path::{shown, shown_path};
 use crate::table::{Table, Target};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -17,15 +16,11 @@ pub(super) struct Found {
     path: PathBuf,
 }
 
-fn name(path: &Path) -> String {
-    shown(path.as_os_str().as_bytes())
-}
-
 impl Found {
     /// From `--tab`, `$BACKUP_TAB`, beside the program, the current folder, or /etc, whichever is first.
     pub(super) fn load(tab: Option<&Path>) -> Result<Self, Failure> {
         let path = find(tab)?;
-        let read = |e: &dyn std::fmt::Display| Failure::usage(format!("{}: {e}", name(&path)));
+        let read = |e: &dyn std::fmt::Display| Failure::usage(format!("{}: {e}", shown_path(&path)));
         let bytes = durable::read(&path, TEXT_MAX).map_err(|e| read(&e.source))?;
         must_be_safe(&path)?;
         let absolute = std::path::absolute(&path).map_err(|e| read(&e))?;
@@ -41,7 +36,7 @@ impl Found {
             let names: Vec<&str> = self.table.targets.iter().map(|target| target.name.as_str()).collect();
             let hint = self.table.suggest(wanted).map(|name| format!(" ({name}?)")).unwrap_or_default();
             let (wanted, names) = (shown(wanted.as_bytes()), names.join(", "));
-            Failure::usage(format!("{}: there is no target {wanted}{hint}; there are: {names}", name(&self.path)))
+            Failure::usage(format!("{}: there is no target {wanted}{hint}; there are: {names}", shown_path(&self.path)))
         })
     }
 }
@@ -58,7 +53,7 @@ fn find(tab: Option<&Path>) -> Result<PathBuf, Failure> {
         beside.into_iter().chain([PathBuf::from(NAME), Path::new("/etc").join(NAME)]).collect();
     let there = candidates.iter().find(|path| path.exists());
     there.cloned().ok_or_else(|| {
-        let looked: Vec<String> = candidates.iter().map(|path| name(path)).collect();
+        let looked: Vec<String> = candidates.iter().map(|path| shown_path(path)).collect();
         Failure::usage(format!("no table: not given by --tab or $BACKUP_TAB, and none of {} exists", looked.join(", ")))
     })
 }
@@ -73,16 +68,16 @@ fn must_be_safe(path: &Path) -> Result<(), Failure> {
     if file.mode() & 0o022 != 0 || file.uid() != 0 {
         return Err(Failure::usage(format!(
             "{}: others may write to this table, and root would obey it: chown root and chmod go-w it",
-            name(path)
+            shown_path(path)
         )));
     }
     // In a folder that all may write to, anybody may put another table in its place, unless it is sticky as /tmp is.
     for folder in real.ancestors().skip(1) {
         if folder.metadata().is_ok_and(|folder| folder.mode() & 0o1002 == 0o002) {
-            let folder = name(folder);
+            let folder = shown_path(folder);
             return Err(Failure::usage(format!(
                 "{}: everybody may write to {folder}, and so replace this table: chmod o-w {folder}",
-                name(path)
+                shown_path(path)
             )));
         }
     }

@@ -13,9 +13,8 @@ pub mod map;
 pub mod meta;
 pub mod stat;
 
-use crate::path::shown;
+use crate::path::shown_path;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// A failed operation on one of our own files.
@@ -31,7 +30,7 @@ pub struct Error {
 impl Error {
     /// `doing` completes "cannot ...".
     pub fn new(doing: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
-        Self { doing, path: shown(path.as_os_str().as_bytes()), source: source.into() }
+        Self { doing, path: shown_path(path), source: source.into() }
     }
 
     /// Whether the file simply is not there.

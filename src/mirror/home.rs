@@ -1,9 +1,10 @@
 //! Where a mirror keeps its own files (format-spec.md, 1; floor 4).
 
-use super::{Error, name};
+use super::Error;
 use crate::format::role::Role;
 use crate::fs::durable;
 use crate::limits::TEXT_MAX;
+use crate::path::shown_path;
 use std::path::{Path, PathBuf};
 
 /// The folder `.backup` of a place.
@@ -54,7 +55,9 @@ impl Home {
         match durable::read(&path, TEXT_MAX) {
             Err(e) if e.is_missing() => Ok(None),
             Err(e) => Err(e.into()),
-            Ok(bytes) => Role::decode(&bytes).map(Some).map_err(|source| Error::Role { path: name(&path), source }),
+            Ok(bytes) => {
+                Role::decode(&bytes).map(Some).map_err(|source| Error::Role { path: shown_path(&path), source })
+            }
         }
     }
 

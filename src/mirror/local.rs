@@ -1,10 +1,10 @@
 //! The mirror on this host (floor 4). Whoever holds a [`LocalMirror`] holds its lock.
 
+use super::Error;
 use super::home::Home;
 use super::look::{self, Look};
 use super::service::{Draft, MirrorService};
 use super::verify::{self, Verified};
-use super::{Error, name};
 use crate::chunk::cut::Chunker;
 use crate::entry::{ChunkRef, Time};
 use crate::format::config::{Config, StoreId};
@@ -17,7 +17,7 @@ use crate::id::Id;
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::monitor::{Monitor, Phase};
-use crate::path::RelPath;
+use crate::path::{RelPath, shown_path};
 use crate::scan::selection::Selection;
 use crate::source::snapshot::{Request, Trust, take};
 use crate::store::Store;
@@ -92,7 +92,7 @@ impl LocalMirror {
         let Some(role) = home.read_role()? else {
             return Err(Error::Refused(format!(
                 "{} is not a mirror yet, or not mounted; for a new mirror: backup -backup --init {}",
-                name(place.mirror),
+                shown_path(place.mirror),
                 place.target
             )));
         };
@@ -104,7 +104,7 @@ impl LocalMirror {
         let store = Store::open(&path)?;
         if store.config().store != role.store {
             let message = "the store and the mirror do not belong together; is the right disk mounted?";
-            return Err(Error::Refused(format!("{}: {message} (nothing was written)", name(&path))));
+            return Err(Error::Refused(format!("{}: {message} (nothing was written)", shown_path(&path))));
         }
         let root = Dir::open(place.mirror).map_err(|e| FsError::new("open the mirror", place.mirror, e))?;
         let recovered = store.recover()?;
@@ -177,12 +177,12 @@ impl LocalMirror {
 }
 
 fn lock(home: &Home, mirror: &Path) -> Result<Lock, Error> {
-    Lock::take(&home.lock())?.ok_or_else(|| Error::Locked(name(mirror)))
+    Lock::take(&home.lock())?.ok_or_else(|| Error::Locked(shown_path(mirror)))
 }
 
 /// Refuses what the mirror itself contradicts.
 fn check_role(role: &Role, place: &Place<'_>) -> Result<(), Error> {
-    let mirror = name(place.mirror);
+    let mirror = shown_path(place.mirror);
     if role.target != place.target {
         return Err(Error::Refused(format!(
             "{mirror} is the mirror of target {}, not of {}: correct backup.tab, or mount the right disk (nothing was written)",

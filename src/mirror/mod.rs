@@ -9,11 +9,8 @@ pub mod look;
 pub mod service;
 pub mod verify;
 
-use crate::path::shown;
 use crate::{format, manifest};
 use crate::{fs, source, store, tree};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// What goes wrong at a mirror.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +44,4 @@ pub enum Error {
         /// What is wrong with it.
         source: format::Error,
     },
-}
-
-fn name(path: &Path) -> String {
-    shown(path.as_os_str().as_bytes())
 }

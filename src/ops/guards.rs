@@ -10,10 +10,9 @@ use crate::fs::dir::Dir;
 use crate::manifest::cursor::Cursor;
 use crate::mirror::home::Home;
 use crate::mirror::look::Drift;
-use crate::path::{RelPath, shown};
+use crate::path::{RelPath, shown, shown_path};
 use crate::store::chunks::ChunkSource;
 use std::fmt::Write as _;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Refuses to read from, or write to, a place that is an active mirror as if it were a source.
@@ -21,7 +20,7 @@ pub(super) fn not_a_mirror(place: &Path, what: &str) -> Result<(), Error> {
     match Home::of(place).read_role()? {
         Some(role) if role.state != State::Promoted => Err(Error::Refused(format!(
             "{what} {} is the mirror of target {}: the table looks swapped (nothing was written)",
-            shown(place.as_os_str().as_bytes()),
+            shown_path(place),
             shown(role.target.as_bytes())
         ))),
         _ => Ok(()),

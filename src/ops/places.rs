@@ -3,10 +3,9 @@
 use super::{Context, Error};
 use crate::fs::dir::Dir;
 use crate::mirror::local::{LocalMirror, Place};
-use crate::path::{RelPath, shown};
+use crate::path::{RelPath, shown_path};
 use crate::scan::selection::Selection;
 use crate::table::Target;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -71,7 +70,7 @@ pub fn open_tree(path: &Path, what: &str) -> Result<Arc<Dir>, Error> {
     opened.map(Arc::new).map_err(|e| {
         Error::Refused(format!(
             "{what} {} cannot be opened: {e}; is it mounted? (nothing was written)",
-            shown(path.as_os_str().as_bytes())
+            shown_path(path)
         ))
     })
 }

@@ -15,7 +15,7 @@ use crate::manifest::diff::Diff;
 use crate::mirror::home::Home;
 use crate::mirror::service::MirrorService;
 use crate::monitor::{Phase, Silent};
-use crate::path::RelPath;
+use crate::path::{RelPath, shown_path};
 use crate::scan::selection::Selection;
 use crate::scan::walk::Filter;
 use crate::source::snapshot::{Request, Taken, Trust, take};
@@ -215,7 +215,7 @@ impl Run<'_> {
     }
 
     fn commit(&self, taken: &Taken) -> Result<u64, Error> {
-        let place = self.place.display().to_string();
+        let place = shown_path(self.place);
         let note = format!("before the restore of snapshot {}", self.record.sequence);
         let draft = drafts::draft(Kind::Rescue, &place, self.selection.tops().to_vec(), taken, self.context, note);
         Ok(self.mirror.commit(draft)?.sequence)

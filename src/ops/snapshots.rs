@@ -7,10 +7,9 @@ use crate::format::snapshot::{Kind, Record};
 use crate::mirror::Error as MirrorError;
 use crate::mirror::home::Home;
 use crate::mirror::service::MirrorService;
-use crate::path::shown;
+use crate::path::shown_path;
 use crate::store::{self, Store};
 use crate::table::Target;
-use std::os::unix::ffi::OsStrExt;
 
 /// Which snapshot an operator means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +27,7 @@ pub fn snapshots(target: &Target) -> Result<Vec<Result<Record, store::Error>>, E
     let ends = Ends::of(target)?;
     let home = Home::of(ends.mirror);
     if home.read_role()?.is_none() {
-        let mirror = shown(ends.mirror.as_os_str().as_bytes());
+        let mirror = shown_path(ends.mirror);
         return Err(Error::Refused(format!("{mirror} is not a mirror yet, or not mounted")));
     }
     let store = Store::open(target.store_path().unwrap_or(&home.store()))?;

@@ -19,10 +19,9 @@ use crate::fs;
 use crate::fs::durable;
 use crate::id::Id;
 use crate::limits;
-use crate::path::shown;
+use crate::path::shown_path;
 use index::set::IndexSet;
 use layout::Layout;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, RwLock};
 use write::Writer;
@@ -70,7 +69,7 @@ pub enum Error {
 
 impl Error {
     fn damaged(path: &Path, source: crate::format::Error) -> Self {
-        Self::Damaged { path: shown(path.as_os_str().as_bytes()), source }
+        Self::Damaged { path: shown_path(path), source }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::chunk::codec::Decoder;
 use crate::entry::ChunkRef;
 use crate::id::Id;
 use crate::limits::{DECODED_BLOCKS, OPEN_PACKS};
+use crate::path::shown_path;
 use std::collections::VecDeque;
 
 struct StoreReader<'a> {
@@ -35,10 +36,7 @@ impl ChunkReader for StoreReader<'_> {
         });
         match bytes {
             Some(bytes) if Id::of(bytes) == chunk.id => Ok(bytes),
-            _ => Err(Error::BadBlock {
-                path: self.store.layout.pack(&place.pack).display().to_string(),
-                offset: place.block,
-            }),
+            _ => Err(Error::BadBlock { path: shown_path(&self.store.layout.pack(&place.pack)), offset: place.block }),
         }
     }
 }

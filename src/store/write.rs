@@ -9,6 +9,7 @@ use super::{Error, Store};
 use crate::fs::{Error as FsError, durable};
 use crate::id::Id;
 use crate::limits::PACK_TARGET;
+use crate::path::shown_path;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::PoisonError;
@@ -44,7 +45,7 @@ impl Store {
         for (name, length) in index.packs()? {
             if on_disk.remove(&name) != Some(length) {
                 index.lose(name);
-                found.lost.push(self.layout.pack(&name).display().to_string());
+                found.lost.push(shown_path(&self.layout.pack(&name)));
             }
         }
         for name in on_disk.into_keys() {

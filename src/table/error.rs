@@ -4,10 +4,9 @@
 //! with `shown` before it gets into a [`Mistake`].
 
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::path::shown;
+use crate::path::shown_path;
 use crate::place::PlaceError;
 use crate::table::keyword::Keyword;
 
@@ -24,7 +23,7 @@ pub struct Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = shown(self.file.as_os_str().as_bytes());
+        let file = shown_path(&self.file);
         match self.line {
             Some(line) => write!(out, "{file}:{line}: {}", self.message),
             None => write!(out, "{file}: {}", self.message),

@@ -4,6 +4,7 @@ use crate::chunk::codec::Decoder;
 use crate::id::Id;
 use crate::mirror::Error;
 use crate::monitor::{Monitor, Phase};
+use crate::path::shown_path;
 use crate::store::pack::reader::{Decoded, PackReader};
 use crate::store::{self, Store};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -18,7 +19,7 @@ pub(super) fn present(store: &Store, monitor: &dyn Monitor) -> Result<(), Error>
             Ok(pack) if pack.length() == length => {}
             Ok(pack) => monitor.wrong(&format!(
                 "{}: it is {} bytes long and should be {length}: it is damaged",
-                store.layout().pack(&name).display(),
+                shown_path(&store.layout().pack(&name)),
                 pack.length()
             )),
             Err(e) => monitor.wrong(&e.to_string()),
@@ -39,7 +40,7 @@ pub(super) fn read_all(store: &Store, monitor: &dyn Monitor, bad: &mut HashSet<I
             Ok(true) if broken.is_empty() => {}
             Ok(_) => monitor.wrong(&format!(
                 "{}: it is damaged: {} of its chunks are not what they should be",
-                store.layout().pack(name).display(),
+                shown_path(&store.layout().pack(name)),
                 broken.len()
             )),
             Err(e) => monitor.wrong(&e.to_string()),

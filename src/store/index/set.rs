@@ -6,6 +6,7 @@ use super::{Location, merge};
 use crate::fs::durable;
 use crate::id::Id;
 use crate::limits::{INDEX_PENDING, INDEXES};
+use crate::path::shown_path;
 use crate::store::Error;
 use crate::store::layout::Layout;
 use crate::store::pack::writer::FinishedPack;
@@ -59,7 +60,7 @@ impl IndexSet {
         let told = |(path, why): (PathBuf, String)| {
             let aside = path.with_extension("bad");
             durable::publish(&path, &aside)?;
-            Ok(format!("{why}. It was set aside as {} and made again from the packs", aside.display()))
+            Ok(format!("{why}. It was set aside as {} and made again from the packs", shown_path(&aside)))
         };
         std::mem::take(&mut self.bad).into_iter().map(told).collect()
     }
@@ -107,7 +108,7 @@ impl IndexSet {
             if !sound {
                 tell(format!(
                     "{}: it is damaged; remove it and run -backup: it is rebuilt from the packs",
-                    file.path().display()
+                    shown_path(file.path())
                 ));
             }
         }

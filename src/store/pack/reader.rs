@@ -5,12 +5,11 @@ use crate::format::pack::{self, BLOCK_HEADER_LEN, BlockHeader, BlockRow, FOOTER_
 use crate::fs::{Error as FsError, content};
 use crate::id::Id;
 use crate::limits::PACK_MAX;
-use crate::path::shown;
+use crate::path::shown_path;
 use crate::store::Error;
 use crate::store::layout::Layout;
 use std::fs::File;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// An open pack.
@@ -81,7 +80,7 @@ impl PackReader {
 
     /// The error for a block that does not hold what it should.
     pub fn bad(&self, offset: u64) -> Error {
-        Error::BadBlock { path: shown(self.path.as_os_str().as_bytes()), offset }
+        Error::BadBlock { path: shown_path(&self.path), offset }
     }
 
     /// The BLAKE3 of the whole file, which must be its name.
