@@ -7,6 +7,8 @@ pub mod build;
 pub mod cursor;
 pub mod diff;
 pub mod extents;
+#[cfg(test)]
+mod tests;
 
 use crate::format;
 use crate::store;

@@ -1,0 +1,180 @@
+//! Builder, cursor and diff against plain maps, with trees of several levels.
+
+use super::build::Builder;
+use super::cursor::Cursor;
+use super::diff::Diff;
+use crate::entry::{ChunkRef, Entry, Identity, Meta, Node, Time};
+use crate::id::Id;
+use crate::path::RelPath;
+use crate::store;
+use crate::store::chunks::ChunkReader;
+use std::collections::{BTreeMap, HashMap};
+
+type Chunks = HashMap<Id, Vec<u8>>;
+type Tree = BTreeMap<RelPath, Entry>;
+
+struct Memory<'a>(&'a Chunks);
+
+impl ChunkReader for Memory<'_> {
+    fn read(&mut self, chunk: &ChunkRef) -> Result<&[u8], store::Error> {
+        self.0.get(&chunk.id).map(Vec::as_slice).ok_or(store::Error::MissingChunk(chunk.id))
+    }
+}
+
+/// xorshift: the same numbers in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+
+    fn path(&mut self) -> RelPath {
+        const WORDS: [&str; 6] = ["a", "a.b", "a b", "b", "long-name-of-a-folder", "z"];
+        let mut text = String::new();
+        for _ in 0..=self.roll(5) {
+            text += WORDS[usize::try_from(self.roll(6)).unwrap()];
+            text += &self.roll(40).to_string();
+            text.push('/');
+        }
+        RelPath::new(text.trim_end_matches('/')).unwrap()
+    }
+}
+
+fn entry(path: RelPath, stamp: i64) -> Entry {
+    let mtime = Time { seconds: stamp, nanoseconds: 0 };
+    let meta = Meta { mode: 0o644, uid: 0, gid: 0, mtime, xattrs: Vec::new() };
+    let node = Node::Symlink { target: path.as_bytes().repeat(2) };
+    Entry { path, meta, identity: Identity::default(), flags: 0, node }
+}
+
+fn build(tree: &Tree, chunks: &mut Chunks) -> ChunkRef {
+    let mut sink = |node: ChunkRef, bytes: Vec<u8>| {
+        chunks.insert(node.id, bytes);
+        Ok(())
+    };
+    let mut builder = Builder::default();
+    for entry in tree.values() {
+        builder.push(entry, &mut sink).unwrap();
+    }
+    builder.finish(&mut sink).unwrap()
+}
+
+fn cursor(root: ChunkRef, chunks: &Chunks) -> Cursor<'_> {
+    Cursor::new(root, Box::new(Memory(chunks))).unwrap()
+}
+
+fn random_tree(dice: &mut Dice, entries: u64) -> Tree {
+    (0..entries).map(|_| dice.path()).map(|path| (path.clone(), entry(path, 1))).collect()
+}
+
+/// A few changes here and there, and a stretch that goes or comes.
+fn changed(tree: &Tree, dice: &mut Dice, changes: u64) -> Tree {
+    let mut tree = tree.clone();
+    for _ in 0..changes {
+        let path = dice.path();
+        let near = tree.range(path.clone()..).next().map(|(path, _)| path.clone());
+        match (dice.roll(3), near) {
+            (0, Some(near)) => drop(tree.remove(&near)),
+            (1, Some(near)) => drop(tree.insert(near.clone(), entry(near, 2))),
+            _ => drop(tree.insert(path.clone(), entry(path, 3))),
+        }
+    }
+    let from = dice.path();
+    let stretch = usize::try_from(dice.roll(3000)).unwrap();
+    let gone: Vec<RelPath> = tree.range(from..).take(stretch).map(|(path, _)| path.clone()).collect();
+    if dice.roll(2) == 0 {
+        tree.retain(|path, _| gone.binary_search(path).is_err());
+    }
+    tree
+}
+
+#[test]
+fn what_is_built_is_read_back_in_order() {
+    let mut dice = Dice(1);
+    for entries in [0, 1, 2, 100, 129, 3000, 40_000] {
+        let tree = random_tree(&mut dice, entries);
+        let mut chunks = Chunks::new();
+        let mut cursor = cursor(build(&tree, &mut chunks), &chunks);
+        for wanted in tree.values() {
+            assert_eq!(cursor.next_entry().unwrap().as_ref(), Some(wanted));
+        }
+        assert!(cursor.next_entry().unwrap().is_none());
+    }
+}
+
+#[test]
+fn a_seek_finds_the_first_entry_at_or_after_a_path() {
+    let mut dice = Dice(2);
+    for entries in [0, 3, 500, 30_000] {
+        let tree = random_tree(&mut dice, entries);
+        let mut chunks = Chunks::new();
+        let root = build(&tree, &mut chunks);
+        for _ in 0..30 {
+            let mut paths: Vec<RelPath> = (0..20).map(|_| dice.path()).collect();
+            paths.sort();
+            let mut cursor = cursor(root, &chunks);
+            for path in paths {
+                cursor.seek(&path).unwrap();
+                let wanted = tree.range(path..).next().map(|(_, entry)| entry);
+                assert_eq!(cursor.peek().unwrap(), wanted);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_diff_tells_exactly_what_differs() {
+    let mut dice = Dice(3);
+    for (entries, changes) in [(0, 5), (5, 5), (400, 3), (5000, 0), (5000, 40), (40_000, 1), (40_000, 3000)] {
+        let old = random_tree(&mut dice, entries);
+        let new = changed(&old, &mut dice, changes);
+        let mut chunks = Chunks::new();
+        let (from, to) = (build(&old, &mut chunks), build(&new, &mut chunks));
+        let mut wanted: Vec<(RelPath, Option<&Entry>, Option<&Entry>)> = Vec::new();
+        let all: std::collections::BTreeSet<&RelPath> = old.keys().chain(new.keys()).collect();
+        for path in all {
+            if old.get(path) != new.get(path) {
+                wanted.push((path.clone(), old.get(path), new.get(path)));
+            }
+        }
+        let found: Vec<_> =
+            Diff::new(Some(cursor(from, &chunks)), Some(cursor(to, &chunks))).map(|change| change.unwrap()).collect();
+        assert_eq!(found.len(), wanted.len());
+        for (change, (path, old, new)) in found.iter().zip(&wanted) {
+            assert_eq!((change.old.as_ref(), change.new.as_ref()), (*old, *new), "{path}");
+        }
+        let nothing = Diff::new(Some(cursor(to, &chunks)), Some(cursor(to, &chunks))).count();
+        assert_eq!((nothing, Diff::new(None, Some(cursor(to, &chunks))).count()), (0, new.len()));
+    }
+}
+
+/// Inner nodes of one child and nodes of one entry: paths so long that every node is full at once.
+#[test]
+fn long_paths_make_deep_trees_that_still_read_back() {
+    let long = |n: u32| {
+        let names: Vec<String> = (0..16).map(|_| format!("{n:05}{}", "x".repeat(240))).collect();
+        RelPath::new(names.join("/")).unwrap()
+    };
+    let tree: Tree = (0..700).map(long).map(|path| (path.clone(), entry(path, 1))).collect();
+    let mut newer = tree.clone();
+    newer.remove(&long(300));
+    newer.insert(long(301), entry(long(301), 2));
+    let mut chunks = Chunks::new();
+    let (from, to) = (build(&tree, &mut chunks), build(&newer, &mut chunks));
+    let mut all = cursor(from, &chunks);
+    for wanted in tree.values() {
+        assert_eq!(all.next_entry().unwrap().as_ref(), Some(wanted));
+    }
+    let changes: Vec<_> =
+        Diff::new(Some(cursor(from, &chunks)), Some(cursor(to, &chunks))).map(Result::unwrap).collect();
+    assert_eq!(changes.len(), 2);
+    for n in [0, 299, 300, 301, 699] {
+        let mut cursor = cursor(to, &chunks);
+        cursor.seek(&long(n)).unwrap();
+        assert_eq!(cursor.peek().unwrap(), newer.range(long(n)..).next().map(|(_, entry)| entry));
+    }
+}
