@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
@@ -64,6 +65,11 @@ impl RelPath {
     /// The bytes, `/` between the names.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The same for the system, to be joined to the path of a place.
+    pub fn as_path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.0))
     }
 
     /// Whether this is the root of the target.

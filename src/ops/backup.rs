@@ -157,16 +157,16 @@ impl Run<'_> {
         if let Some(from) = on_mirror.filter(|_| reasons.is_empty()) {
             let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
             let percent = self.ends.target.hold.unwrap_or_default().percent();
-            let nights = Nights { old: || cursor(from), new: || cursor(to), dirs: &self.ends.dirs()?, percent };
+            let nights = Nights { old: || cursor(from), new: || cursor(to), dirs: &self.ends.dirs(), percent };
             reasons = nights.reasons()?;
         }
         reasons.extend(guards::drift_reason(&look.drift));
         Ok(reasons)
     }
 
-    fn draft(&self, kind: Kind, taken: &Taken, note: String) -> Result<Draft, Error> {
+    fn draft(&self, kind: Kind, taken: &Taken, note: String) -> Draft {
         let place = self.ends.target.source.to_string();
-        Ok(drafts::draft(kind, &place, self.ends.dirs()?, taken, self.context, note))
+        drafts::draft(kind, &place, self.ends.dirs(), taken, self.context, note)
     }
 
     fn carry_out(&self, taken: &Taken, mut look: Look) -> Result<Report, Error> {
@@ -179,14 +179,14 @@ impl Run<'_> {
             } else {
                 Some(self.rescue(&look, "found on the mirror when a run was held")?)
             };
-            let record = self.mirror.commit(self.draft(Kind::Held, taken, reasons.join("; "))?)?;
+            let record = self.mirror.commit(self.draft(Kind::Held, taken, reasons.join("; ")))?;
             return Ok(Report::Held { record, rescue, reasons });
         }
         let found_any = look.taken.totals.files + look.taken.totals.others > 0;
         if adopting && found_any && self.destroys(&look, taken.root)? {
             look.recorded = Some(self.rescue(&look, "the tree as it was when it became a mirror")?);
         }
-        let record = self.mirror.commit(self.draft(Kind::Backup, taken, String::new())?)?;
+        let record = self.mirror.commit(self.draft(Kind::Backup, taken, String::new()))?;
         let applied = self.publish(&look, &record)?;
         Ok(Report::Done { record, applied })
     }

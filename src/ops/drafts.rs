@@ -43,6 +43,6 @@ pub(super) fn rescue(
         return Ok(record);
     }
     let place = ends.target.mirror.to_string();
-    let draft = draft(Kind::Rescue, &place, ends.dirs()?, &look.taken, context, note.to_owned());
+    let draft = draft(Kind::Rescue, &place, ends.dirs(), &look.taken, context, note.to_owned());
     Ok(mirror.commit(draft)?)
 }

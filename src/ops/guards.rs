@@ -35,7 +35,7 @@ pub(super) fn suspicious_dirs(
     chunks: &dyn ChunkSource,
 ) -> Result<Vec<String>, Error> {
     let mut reasons = Vec::new();
-    for dir in ends.dirs()? {
+    for dir in ends.dirs() {
         let reason = match names(root, &dir) {
             Err(e) => Some(format!("DIR {dir} cannot be listed ({e})")),
             Ok(names) if names.is_empty() && had_content(on_mirror, chunks, &dir)? => {

@@ -53,14 +53,13 @@ impl<'t> Ends<'t> {
     }
 
     /// The DIRs.
-    pub fn dirs(&self) -> Result<Vec<RelPath>, Error> {
-        let dirs = self.target.dirs.iter().map(|dir| RelPath::new(dir.as_bytes()));
-        dirs.collect::<Result<_, _>>().map_err(|e| Error::Refused(e.to_string()))
+    pub fn dirs(&self) -> Vec<RelPath> {
+        self.target.dirs.clone()
     }
 
     /// The DIRs without what EXCLUDE names.
     pub fn selection(&self) -> Result<Selection, Error> {
-        Selection::new(self.dirs()?, &self.target.excludes).map_err(|e| Error::Refused(e.to_string()))
+        Selection::new(self.dirs(), &self.target.excludes).map_err(|e| Error::Refused(e.to_string()))
     }
 }
 

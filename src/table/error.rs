@@ -112,6 +112,8 @@ pub(crate) enum Mistake {
     DirParent(String),
     #[error("DIR {0} is where backup keeps its own files (it cannot be backed up: remove this line)")]
     DirOwn(String),
+    #[error("DIR {0} is no path of a folder: a name has 1 to 255 bytes (correct it)")]
+    DirName(String),
     #[error("DIR {0} lies inside DIR {1} (remove one of them)")]
     DirInside(String, Seen),
     #[error("DIR {0} holds DIR {1} (remove one of them)")]

@@ -25,12 +25,11 @@ mod tests;
 
 use std::path::Path;
 
-use crate::path::shown;
+use crate::path::{RelPath, shown};
 use crate::place::Place;
 use crate::table::lines::Lines;
 use crate::table::spot::Spot;
 
-pub use crate::table::dir::Dir;
 pub use crate::table::error::Error;
 pub use crate::table::hold::Hold;
 pub use crate::table::keep::Keep;
@@ -86,7 +85,7 @@ pub struct Target {
     /// Where the copy is kept, as written.
     pub mirror: Place,
     /// What is backed up: at least one, none inside another.
-    pub dirs: Vec<Dir>,
+    pub dirs: Vec<RelPath>,
     /// Patterns that `globset` accepts with `literal_separator`, as written.
     pub excludes: Vec<String>,
     /// Where the store lies instead of in `MIRROR/.backup`, as written; without a host it is on the mirror's.

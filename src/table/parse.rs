@@ -5,11 +5,12 @@
 
 use globset::{GlobBuilder, GlobSet};
 
+use crate::path::RelPath;
 use crate::path::shown;
 use crate::place::Place;
 use crate::table::check;
 use crate::table::closest::closest;
-use crate::table::dir::Dir;
+use crate::table::dir;
 use crate::table::error::{Fault, Mistake, Seen};
 use crate::table::hold::Hold;
 use crate::table::keep::Keep;
@@ -30,7 +31,7 @@ pub(crate) struct Draft {
     pub(crate) name: String,
     pub(crate) source: Option<Place>,
     pub(crate) mirror: Option<Place>,
-    pub(crate) dirs: Vec<Dir>,
+    pub(crate) dirs: Vec<RelPath>,
     pub(crate) excludes: Vec<String>,
     pub(crate) store: Option<Place>,
     pub(crate) keep: Option<Keep>,
@@ -159,9 +160,9 @@ fn set(draft: &mut Draft, keyword: Keyword, value: &[u8]) -> Result<(), Mistake>
 }
 
 fn add_dir(draft: &mut Draft, value: &[u8]) -> Result<(), Mistake> {
-    let dir = Dir::parse(value)?;
+    let dir = dir::parse(value)?;
     for (other, line) in draft.dirs.iter().zip(draft.lines.of(Keyword::Dir)) {
-        match (other.holds(&dir), dir.holds(other)) {
+        match (dir.is_within(other), other.is_within(&dir)) {
             (true, true) => {
                 return Err(Mistake::SameValue(Keyword::Dir, shown(value), line.number));
             }
