@@ -1,0 +1,19 @@
+//! The program as an operator meets it: words in; messages, exit codes and what lies on the disk out.
+//!
+//! Every test makes its own places in a temporary folder. [`support`] makes them, runs the program and compares trees. A test below `// BUG:` shows
+//! what should be, and fails until it is.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test says what is wrong by a panic"
+)]
+
+mod damage;
+mod nights;
+mod support;
+mod table;
+mod words;
+mod wrong;
