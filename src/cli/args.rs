@@ -20,8 +20,6 @@ USAGE: backup (command) [target] [options]
   options: --tab FILE  --json  --quiet  --verbose  --help  --version
 backup (command) --help explains each.";
 
-const COMMANDS: [&str; 7] = ["targets", "status", "backup", "restore", "check", "snapshots", "approve"];
-
 /// A plain mirror of an archive, and behind it every earlier night.
 #[derive(Parser, Debug)]
 #[command(
@@ -50,15 +48,19 @@ pub(super) struct Args {
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
     /// List available targets
+    #[command(override_usage = "backup -targets")]
     Targets,
     /// List the settings of a target; contacts no host
+    #[command(override_usage = "backup -status TARGET")]
     Status {
         /// Name of the target in backup.tab
         target: String,
     },
     /// Copy what is new on SOURCE into the store, and make the mirror tree equal SOURCE
+    #[command(override_usage = "backup -backup TARGET... [--init] [--dry-run] [--reread]")]
     Backup(BackupArgs),
     /// Carry out a run that was held: the mirror becomes what SOURCE was then
+    #[command(override_usage = "backup -approve TARGET [N]")]
     Approve {
         /// Name of the target in backup.tab
         target: String,
@@ -66,8 +68,12 @@ pub(super) enum Command {
         number: Option<u64>,
     },
     /// Bring back files as they were at a snapshot; what is overwritten is saved first
+    #[command(
+        override_usage = "backup -restore TARGET [PATH...] [--snapshot N | --at TIME] [--to PLACE] [--delete] [--dry-run]"
+    )]
     Restore(RestoreArgs),
     /// Check store and mirror, and compare SOURCE with its newest snapshot
+    #[command(override_usage = "backup -check TARGET [--data]")]
     Check {
         /// Name of the target in backup.tab
         target: String,
@@ -76,6 +82,7 @@ pub(super) enum Command {
         data: bool,
     },
     /// List snapshots
+    #[command(override_usage = "backup -snapshots TARGET")]
     Snapshots {
         /// Name of the target in backup.tab
         target: String,
@@ -130,7 +137,8 @@ pub(super) fn parse(words: impl Iterator<Item = OsString>) -> Result<Args, Exit>
     })
 }
 
-/// Turns the first `-backup` into `backup`. Options that come before it, and their values, are left alone.
+/// Turns the first `-backup` into `backup`; a mistyped one too, so that clap can say which is near. Options that come before it, and their
+/// values, are left alone.
 fn undash(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut words: Vec<OsString> = words.collect();
     let mut value_next = true;
@@ -139,7 +147,8 @@ fn undash(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
             continue;
         }
         let Some(text) = word.to_str() else { break };
-        if let Some(command) = text.strip_prefix('-').filter(|command| COMMANDS.contains(command)) {
+        // A dash and one letter is an option: -h, -V.
+        if let Some(command) = text.strip_prefix('-').filter(|word| word.len() > 1 && !word.starts_with('-')) {
             *word = command.into();
             break;
         }

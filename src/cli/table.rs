@@ -64,20 +64,19 @@ fn must_be_safe(path: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let Ok(file) = real.metadata() else { return Ok(()) };
-    if file.mode() & 0o022 != 0 || file.uid() != 0 {
+    let named = std::path::absolute(path).unwrap_or_else(|_| real.clone());
+    if real.metadata().is_ok_and(|file| file.mode() & 0o022 != 0 || file.uid() != 0) {
+        let table = shown_path(path);
         return Err(Failure::usage(format!(
-            "{}: others may write to this table, and root would obey it: chown root and chmod go-w it",
-            shown_path(path)
+            "{table}: others may write to this table, and root would obey it: chown root and chmod go-w it"
         )));
     }
-    // In a folder that all may write to, anybody may put another table in its place, unless it is sticky as /tmp is.
-    for folder in real.ancestors().skip(1) {
-        if folder.metadata().is_ok_and(|folder| folder.mode() & 0o1002 == 0o002) {
-            let folder = shown_path(folder);
+    // Who may write to a folder above it may put another table in its place; in a sticky folder, as /tmp is, only its owner may.
+    for folder in named.ancestors().skip(1).chain(real.ancestors().skip(1)) {
+        if folder.metadata().is_ok_and(|folder| folder.mode() & 0o1002 == 0o002 || folder.uid() != 0) {
+            let (table, folder) = (shown_path(path), shown_path(folder));
             return Err(Failure::usage(format!(
-                "{}: everybody may write to {folder}, and so replace this table: chmod o-w {folder}",
-                shown_path(path)
+                "{table}: others may write to {folder}, and so replace this table: chown root and chmod o-w {folder}"
             )));
         }
     }

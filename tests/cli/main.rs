@@ -12,6 +12,7 @@
 )]
 
 mod damage;
+mod held;
 mod nights;
 mod support;
 mod table;

@@ -161,7 +161,8 @@ impl Site {
 
     /// Writes the table anew, with these further lines.
     pub(crate) fn table(&self, lines: &str) {
-        let mut text = format!("TARGET data\n  SOURCE {}\n  MIRROR {}\n", self.src("").display(), self.mirror("").display());
+        let mut text =
+            format!("TARGET data\n  SOURCE {}\n  MIRROR {}\n", self.src("").display(), self.mirror("").display());
         for dir in &self.dirs {
             writeln!(text, "  DIR {dir}").unwrap();
         }

@@ -1,0 +1,139 @@
+//! Runs that are held because too much would go, and runs that were killed in the middle.
+
+use crate::support::{PROGRAM, Site, bare, noise};
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// A mirror of forty small files.
+fn forty() -> Site {
+    let site = Site::new();
+    for n in 0..40 {
+        site.write(format!("d/{n:02}"), format!("file {n}"));
+    }
+    site.init();
+    site
+}
+
+fn remove(site: &Site, count: usize) {
+    for n in 0..count {
+        fs::remove_file(site.src(format!("d/{n:02}"))).unwrap();
+    }
+}
+
+#[test]
+fn a_source_that_lost_more_than_hold_is_held_and_can_be_approved() {
+    let site = forty();
+    let before = site.mirror_tree();
+    remove(&site, 21);
+    let reason = "of 40 files in DIR d, 21 would be deleted and 0 get other content (52 %, HOLD 50%)";
+    site.run("-backup data").ended(3).warns(&[
+        "data: HELD: ",
+        reason,
+        "The mirror was not touched",
+        "backup -approve data",
+    ]);
+    assert_eq!(site.mirror_tree(), before);
+    assert_eq!(site.newest("held"), 2);
+    site.run("-approve data").ended(0).says(&["21 removed"]);
+    site.mirror_equals_source();
+    site.run("-approve data").ended(2).warns(&["nothing to approve"]);
+    site.run("-backup data").ended(0);
+}
+
+#[test]
+fn half_of_the_files_is_not_more_than_half() {
+    let site = forty();
+    remove(&site, 20);
+    site.night();
+}
+
+#[test]
+fn other_content_counts_like_deletion() {
+    let site = forty();
+    for n in 0..30 {
+        site.write(format!("d/{n:02}"), format!("encrypted {n}"));
+    }
+    site.run("-backup data").ended(3).warns(&["0 would be deleted and 30 get other content (75 %"]);
+}
+
+#[test]
+fn renamed_moved_and_touched_files_do_not_count() {
+    let site = forty();
+    fs::create_dir(site.src("d/moved")).unwrap();
+    for n in 0..40 {
+        fs::rename(site.src(format!("d/{n:02}")), site.src(format!("d/moved/was-{n:02}"))).unwrap();
+    }
+    site.night();
+    for n in 0..40 {
+        crate::support::set_mtime(&site.src(format!("d/moved/was-{n:02}")), 1_000_000_000 + n, 0);
+    }
+    site.night();
+}
+
+#[test]
+fn the_table_sets_the_threshold() {
+    let site = Site::with(&["d"], "HOLD 10%");
+    for n in 0..40 {
+        site.write(format!("d/{n:02}"), format!("file {n}"));
+    }
+    site.init();
+    remove(&site, 5);
+    site.run("-backup data").ended(3).warns(&["(12 %, HOLD 10%)"]);
+}
+
+#[test]
+fn a_dry_run_says_that_it_would_be_held_and_writes_nothing() {
+    let site = forty();
+    remove(&site, 30);
+    let before = site.everything();
+    site.run("-backup data --dry-run").ended(3).says(&["30 removed", "it would be held"]);
+    assert_eq!(site.everything(), before);
+}
+
+#[test]
+fn a_small_folder_is_not_judged_by_percentage() {
+    let site = Site::new();
+    for n in 0..19 {
+        site.write(format!("d/{n:02}"), format!("file {n}"));
+    }
+    site.init();
+    remove(&site, 18);
+    site.night();
+}
+
+/// Killed at growing times from its start, over and over, while it adopts a tree that held other things: the next run ends it, and what was there
+/// before is in a snapshot.
+#[test]
+fn a_run_that_was_killed_anywhere_is_finished_by_the_next() {
+    let mut killed = 0;
+    for step in 0..24_u64 {
+        let site = Site::new();
+        for n in 0..300 {
+            site.write(format!("d/{:02}/{n}", n % 20), noise(n, 2000));
+        }
+        fs::create_dir_all(site.mirror("d")).unwrap();
+        fs::write(site.mirror("d/foreign"), "only here").unwrap();
+        fs::write(site.mirror("d/01"), "a file where a folder will be").unwrap();
+        for again in 0..4 {
+            let mut command = bare(PROGRAM, &site.path(""));
+            command
+                .args(["--tab", "backup.tab", "-backup", "--init", "data"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            let mut child = command.spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(3 + step * 5 + again));
+            killed += u64::from(child.try_wait().unwrap().is_none());
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        site.run("-backup --init data").ended(0);
+        site.mirror_equals_source();
+        let first = site.snapshots().into_iter().find(|row| row["kind"] == "rescue").expect("a rescue");
+        let number = first["sequence"].as_u64().unwrap();
+        let out = site.restored(number);
+        assert_eq!(fs::read(out.path().join("d/foreign")).unwrap(), b"only here", "step {step}");
+        site.run("-check data --data").ended(0).in_peace();
+    }
+    assert!(killed >= 24, "only {killed} runs were alive when they were killed: this test proves nothing");
+}
