@@ -17,6 +17,7 @@ use crate::monitor::Monitor;
 use crate::store::chunks::ChunkSource;
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSlice;
+use std::collections::HashSet;
 
 /// What was done to a tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +78,23 @@ pub fn apply(
     Ok(done)
 }
 
+/// What came of staging a batch.
+#[derive(Default)]
+struct Staged {
+    /// Whether there is anything to sync.
+    any_file: bool,
+    /// Numbers of the actions that the store could not serve.
+    unreadable: HashSet<usize>,
+}
+
+impl Staged {
+    fn and(mut self, other: Self) -> Self {
+        self.any_file |= other.any_file;
+        self.unreadable.extend(other.unreadable);
+        self
+    }
+}
+
 struct Applier<'a> {
     stage: &'a Stage,
     publisher: Publisher<'a>,
@@ -87,33 +105,46 @@ struct Applier<'a> {
 
 impl Applier<'_> {
     fn batch(&mut self, actions: &[Action]) -> Result<(), Error> {
-        if self.stage_all(actions)? {
+        let staged = self.stage_all(actions)?;
+        if staged.any_file {
             self.stage.dir().sync_file_system().map_err(Error::Sync)?;
         }
+        self.done.failed += staged.unreadable.len() as u64;
         for (number, action) in actions.iter().enumerate() {
-            self.publish(number, action);
+            if !staged.unreadable.contains(&number) {
+                self.publish(number, action);
+            }
         }
         Ok(())
     }
 
-    /// Makes aside what the batch puts into the tree; says whether there was anything.
-    fn stage_all(&self, actions: &[Action]) -> Result<bool, Error> {
+    /// Makes aside what the batch puts into the tree. What the store cannot give is reported and left out: the rest is not held back by it.
+    fn stage_all(&self, actions: &[Action]) -> Result<Staged, Error> {
         let (stage, chunks, monitor) = (self.stage, self.chunks, self.monitor);
-        let group = |(group, actions): (usize, &[Action])| -> Result<bool, Error> {
+        let group = |(group, actions): (usize, &[Action])| -> Result<Staged, Error> {
             let mut reader = chunks.reader()?;
-            let mut any = false;
+            let mut staged = Staged::default();
             for (n, action) in actions.iter().enumerate() {
-                if let Action::Put { new, old } = action
-                    && !(new.is_directory() && old.as_ref().is_some_and(crate::entry::Entry::is_directory))
-                {
-                    stage.make(&Stage::name(group * STAGE_GROUP + n), new, reader.as_mut())?;
-                    any |= matches!(new.node, Node::File { .. });
+                if let Action::Put { new, .. } = action {
+                    let number = group * STAGE_GROUP + n;
+                    match stage.make(&Stage::name(number), new, reader.as_mut()) {
+                        Ok(()) => staged.any_file |= matches!(new.node, Node::File { .. }),
+                        Err(e @ (Error::Store(_) | Error::Manifest(_))) => {
+                            monitor.problem(
+                                &new.path,
+                                &format!("cannot be had from the store, and is left as it is: {e}"),
+                            );
+                            staged.unreadable.insert(number);
+                        }
+                        Err(e) => return Err(e),
+                    }
                 }
                 monitor.advance(1, action.bytes());
             }
-            Ok(any)
+            Ok(staged)
         };
-        actions.par_chunks(STAGE_GROUP).enumerate().map(group).try_reduce(|| false, |a, b| Ok(a || b))
+        let groups = actions.par_chunks(STAGE_GROUP).enumerate().map(group);
+        groups.try_reduce(Staged::default, |a, b| Ok(a.and(b)))
     }
 
     fn publish(&mut self, number: usize, action: &Action) {
