@@ -16,7 +16,7 @@ use crate::tree::plan::Action;
 use serde_json::json;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) fn run(found: &Found, args: &RestoreArgs, verbose: bool, out: Out) -> Result<Exit, Failure> {
     let target = found.target(&args.target)?;
@@ -33,7 +33,7 @@ pub(super) fn run(found: &Found, args: &RestoreArgs, verbose: bool, out: Out) ->
     let report = restore(target, &options, context, &mut |action| show_action(action, out));
     monitor.finish();
     let report = report.map_err(|e| Failure::of(&target.name, &e))?;
-    Ok(tell(&target.name, args, &report, out))
+    Ok(tell(&target.name, args, found.given.as_deref(), &report, out))
 }
 
 /// A PATH as typed: a trailing slash and a leading `./` do no harm.
@@ -81,11 +81,10 @@ fn show_action(action: &Action, out: Out) {
     out.summary(&format!("{verb:8} {path}"), &json!({ "type": "would", "action": verb, "path": path }));
 }
 
-fn tell(target: &str, args: &RestoreArgs, report: &Report, out: Out) -> Exit {
+fn tell(target: &str, args: &RestoreArgs, tab: Option<&Path>, report: &Report, out: Out) -> Exit {
     let (number, survey) = (report.record.sequence, &report.survey);
     let applied = report.applied.unwrap_or_default();
-    let to = args.to.as_deref().map(|place| shown(place.as_bytes()));
-    let place = to.clone().unwrap_or_else(|| "SOURCE".to_owned());
+    let place = args.to.as_deref().map_or_else(|| "SOURCE".to_owned(), |place| shown(place.as_bytes()));
     let text = if report.applied.is_none() {
         format!(
             "{target}: dry run: snapshot {number} to {place}: {} would be created, {} replaced, {} touched, {} removed ({})",
@@ -105,11 +104,7 @@ fn tell(target: &str, args: &RestoreArgs, report: &Report, out: Out) -> Exit {
             applied.removed
         )
     };
-    let undo = report.rescue.map(|rescue| {
-        let delete = if args.to.is_none() || args.delete { " --delete" } else { "" };
-        let to = to.map(|place| format!(" --to {}", quoted(&place))).unwrap_or_default();
-        format!("backup -restore {target} --snapshot {rescue}{to}{delete}")
-    });
+    let undo = report.rescue.map(|rescue| undo(target, rescue, args, tab));
     let text = undo.as_ref().map_or(text.clone(), |undo| format!("{text}\n  to undo: {undo}"));
     let value = json!({
         "type": "summary", "target": target, "sequence": number, "place": place, "created": survey.created,
@@ -124,8 +119,19 @@ fn tell(target: &str, args: &RestoreArgs, report: &Report, out: Out) -> Exit {
     }
 }
 
+/// The command that undoes a restore, to be typed in any folder.
+fn undo(target: &str, rescue: u64, args: &RestoreArgs, tab: Option<&Path>) -> String {
+    let absolute = |path: &Path| quoted(&std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
+    let tab = tab.map(|path| format!(" --tab {}", absolute(path))).unwrap_or_default();
+    let to = args.to.as_deref().map(|place| format!(" --to {}", absolute(Path::new(place)))).unwrap_or_default();
+    // Elsewhere, what the snapshot does not have may never have been ours.
+    let delete = if args.to.is_none() || args.delete { " --delete" } else { "" };
+    format!("backup{tab} -restore {target} --snapshot {rescue}{to}{delete}")
+}
+
 /// As a shell wants it.
-fn quoted(text: &str) -> String {
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+:,@%".contains(&b));
-    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if plain { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -13,6 +13,8 @@ const NAME: &str = "backup.tab";
 /// A table and where it was found.
 pub(super) struct Found {
     pub(super) table: Table,
+    /// As `--tab` gave it.
+    pub(super) given: Option<PathBuf>,
     path: PathBuf,
 }
 
@@ -27,7 +29,7 @@ impl Found {
         let folder = absolute.parent().unwrap_or(Path::new("/"));
         let table = Table::parse(&bytes, &path, folder, &clock::host_name());
         let table = table.map_err(|e| Failure::usage(e.to_string()))?;
-        Ok(Self { table, path })
+        Ok(Self { table, given: tab.map(Path::to_path_buf), path })
     }
 
     /// The target of this name, or the names that there are.

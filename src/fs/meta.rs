@@ -164,6 +164,14 @@ impl<'a> At<'a> {
     }
 }
 
+/// Takes away the access list that new files in a folder of ours would inherit from the folder above it.
+pub fn clear_default_acl(dir: &Dir) -> io::Result<()> {
+    match rustix::fs::fremovexattr(dir.fd(), "system.posix_acl_default") {
+        Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// Calls with growing buffers until the answer fits.
 fn grow(mut call: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
     let mut buffer = vec![0; 256];

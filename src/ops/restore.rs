@@ -9,6 +9,7 @@ use crate::entry::{ChunkRef, Time};
 use crate::format::snapshot::{Kind, Record};
 use crate::fs::clock;
 use crate::fs::dir::Dir;
+use crate::fs::meta::At;
 use crate::fs::{Error as FsError, durable};
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
@@ -209,7 +210,9 @@ impl Run<'_> {
         self.mirror.settle()?;
         let (now, unread) = (taken.root, taken.totals.problems);
         let survey = survey(self.plan(self.mirror, now)?)?;
-        let rescue = if survey.destroys() { Some(self.commit(&taken)?) } else { None };
+        // In place, what was not there is part of what an undo has to bring back.
+        let to_undo = survey.destroys() || (self.options.to.is_none() && survey.created > 0);
+        let rescue = if to_undo { Some(self.commit(&taken)?) } else { None };
         let applied = if survey.actions > 0 { self.apply(now, survey)? } else { Applied::default() };
         Ok(Report { record: self.record.clone(), survey, applied: Some(applied), rescue, unread })
     }
@@ -226,18 +229,28 @@ impl Run<'_> {
         let home = Home::of(self.place);
         let existed = durable::exists(home.root())?;
         let path = home.stage();
-        durable::make_folder(&path)?;
+        // Our folder comes and goes without leaving its mark on the times of the root.
+        self.keeping_mtime(|| Ok(durable::make_folder(&path)?))?;
         let stage = Dir::open(&path).map_err(|e| FsError::new("open", &path, e))?;
         let trusted = Time { seconds: i64::MIN, nanoseconds: 0 };
         let target = apply::Target { root: &self.root, stage, trusted };
         let applied = apply(self.plan(self.mirror, now)?, target, self.mirror, self.context.monitor)?;
-        // The folder was only ours for the restore: it must not make a source look like a mirror.
-        let remove =
-            |folder: &Path| std::fs::remove_dir(folder).map_err(|e| FsError::new("remove the folder", folder, e));
-        remove(&path)?;
-        if !existed {
-            remove(home.root())?;
-        }
+        self.keeping_mtime(|| {
+            // It was only ours for the restore: it must not make a source look like a mirror.
+            let remove =
+                |folder: &Path| std::fs::remove_dir(folder).map_err(|e| FsError::new("remove the folder", folder, e));
+            remove(&path)?;
+            if existed { Ok(()) } else { Ok(remove(home.root())?) }
+        })?;
         Ok(applied)
+    }
+
+    /// Does something in the root of the place and gives the root its time back.
+    fn keeping_mtime(&self, work: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        let before = self.root.stat_self().map_err(|e| FsError::new("look at", self.place, e))?;
+        work()?;
+        // Who may not set it has not lost anything.
+        let _not_ours = At::dir(&self.root).set_mtime(before.mtime);
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::entry::{Entry, Extent, Node};
 use crate::fs::clock;
 use crate::fs::content::write_at;
 use crate::fs::dir::Dir;
-use crate::fs::meta::At;
+use crate::fs::meta::{At, clear_default_acl};
 use crate::manifest::extents;
 use crate::path::RelPath;
 use crate::store::chunks::ChunkReader;
@@ -35,6 +35,7 @@ impl Stage {
     /// Uses this folder, which must be ours alone; what an interrupted run left in it goes: each such file was made from the store, or was
     /// displaced from the tree after it had been found in the store.
     pub(super) fn open(dir: Dir) -> Result<Self, Error> {
+        clear_default_acl(&dir).map_err(Error::Folder)?;
         let stage = Self { dir };
         stage.clear()?;
         Ok(stage)

@@ -125,7 +125,8 @@ impl Site {
         let folder = tempfile::Builder::new().prefix("backup-cli-").tempdir().unwrap();
         let dirs: Vec<String> = dirs.iter().map(|&dir| dir.to_owned()).collect();
         let site = Self { folder, dirs, ordinary: false, program: PROGRAM.into() };
-        for dir in &site.dirs {
+        fs::create_dir_all(site.src("")).unwrap();
+        for dir in site.dirs.iter().filter(|dir| *dir != ".") {
             fs::create_dir_all(site.src(dir)).unwrap();
         }
         site.table(lines);
@@ -151,7 +152,9 @@ impl Site {
         fn give(path: &Path) {
             std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
             if path.symlink_metadata().unwrap().is_dir() {
-                names(path).iter().for_each(|name| give(&path.join(name)));
+                for name in &names(path) {
+                    give(&path.join(name));
+                }
             }
         }
         if self.ordinary && we_are_root() {
