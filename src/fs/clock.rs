@@ -34,6 +34,12 @@ pub fn before(duration: std::time::Duration) -> Time {
     Time { seconds, nanoseconds: u32::try_from(nanoseconds + borrow * 1_000_000_000).unwrap_or(0) }
 }
 
+/// Waits out a tick and gives a time that is later than every change made before the call, and not later than any made after it.
+pub fn settled() -> Time {
+    std::thread::sleep(2 * TICK);
+    before(TICK)
+}
+
 /// Name of this host, as `hostname` prints it.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

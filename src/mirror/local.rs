@@ -165,6 +165,7 @@ impl LocalMirror {
             filter: None,
             chunker: self.chunker(),
         };
+        let began = clock::settled();
         let taken = take(request, store, monitor)?;
         store.settle()?;
         let drift = if self.state().0 == State::Empty {
@@ -172,7 +173,7 @@ impl LocalMirror {
         } else {
             look::drift(store, left, coming, taken.root, selection, tell)?
         };
-        Ok(Look { taken, drift, recorded: None })
+        Ok(Look { taken, began, drift, recorded: None })
     }
 }
 
@@ -298,15 +299,13 @@ impl MirrorService for LocalMirror {
             let stage = self.home.stage();
             durable::make_folder(&stage)?;
             let stage = Dir::open(&stage).map_err(|e| FsError::new("open", &stage, e))?;
-            let target = Target { root: &self.root, stage, trusted: at };
+            let target = Target { root: &self.root, stage, trusted: look.began };
             applied = apply(plan()?, target, &self.store, monitor)?;
         }
         // What could not be looked at was left alone: the tree is not what the snapshot says.
         applied.failed += look.taken.totals.problems;
         if applied.failed == 0 {
-            // Whatever changes from now on has a later ctime than this, and nothing that we wrote has.
-            std::thread::sleep(2 * clock::TICK);
-            self.set_state(State::Clean(to.sequence), clock::before(clock::TICK))?;
+            self.set_state(State::Clean(to.sequence), clock::settled())?;
         }
         Ok(applied)
     }

@@ -5,7 +5,7 @@
 //! it was made from.
 
 use super::Error;
-use crate::entry::{ChunkRef, Entry};
+use crate::entry::{ChunkRef, Entry, Time};
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::path::RelPath;
@@ -18,6 +18,8 @@ use crate::store::chunks::ChunkSource;
 pub struct Look {
     /// The tree as it is: its content is in the store.
     pub taken: Taken,
+    /// When the look began: what has an earlier ctime is as it says.
+    pub began: Time,
     /// What someone else changed.
     pub drift: Drift,
     /// The snapshot in which the tree as it is was recorded, once it was.

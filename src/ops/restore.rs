@@ -80,7 +80,8 @@ pub fn restore(
 ) -> Result<Report, Error> {
     let ends = Ends::of(target)?;
     let place = options.to.as_deref().unwrap_or(ends.source);
-    guards::not_a_mirror(place, if options.to.is_some() { "the place to restore to," } else { "SOURCE" })?;
+    let what = if options.to.is_some() { "the place to restore to," } else { "SOURCE" };
+    guards::not_a_mirror(place, what)?;
     let local = ends.open_mirror(context)?;
     let mirror: &dyn MirrorService = &local;
     let record = choose(&ends, mirror, options, context)?;
@@ -90,7 +91,7 @@ pub fn restore(
         std::fs::create_dir_all(place).map_err(|e| FsError::new("make the folder", place, e))?;
     }
     let absent = options.dry_run && options.to.is_some() && !durable::exists(place)?;
-    let root = open_tree(if absent { Path::new("/proc/self/fdinfo") } else { place }, "the place to restore to,")?;
+    let root = open_tree(if absent { Path::new("/proc/self/fdinfo") } else { place }, what)?;
     let newest = mirror.newest(|record| record.kind != Kind::Rescue)?.map(|record| record.root);
     let parent = newest.filter(|_| options.to.is_none());
     let run = Run { mirror, place, root, selection, options, record, context, parent };
@@ -206,6 +207,7 @@ impl Run<'_> {
     }
 
     fn carry_out(&self) -> Result<Report, Error> {
+        let began = clock::settled();
         let taken = self.rescue(self.mirror)?;
         self.mirror.settle()?;
         let (now, unread) = (taken.root, taken.totals.problems);
@@ -213,7 +215,7 @@ impl Run<'_> {
         // In place, what was not there is part of what an undo has to bring back.
         let to_undo = survey.destroys() || (self.options.to.is_none() && survey.created > 0);
         let rescue = if to_undo { Some(self.commit(&taken)?) } else { None };
-        let applied = if survey.actions > 0 { self.apply(now, survey)? } else { Applied::default() };
+        let applied = if survey.actions > 0 { self.apply(now, began, survey)? } else { Applied::default() };
         Ok(Report { record: self.record.clone(), survey, applied: Some(applied), rescue, unread })
     }
 
@@ -224,7 +226,7 @@ impl Run<'_> {
         Ok(self.mirror.commit(draft)?.sequence)
     }
 
-    fn apply(&self, now: ChunkRef, survey: Survey) -> Result<Applied, Error> {
+    fn apply(&self, now: ChunkRef, began: Time, survey: Survey) -> Result<Applied, Error> {
         self.context.monitor.begin(Phase::Writing, Some(survey.actions), Some(survey.bytes));
         let home = Home::of(self.place);
         let existed = durable::exists(home.root())?;
@@ -232,8 +234,7 @@ impl Run<'_> {
         // Our folder comes and goes without leaving its mark on the times of the root.
         self.keeping_mtime(|| Ok(durable::make_folder(&path)?))?;
         let stage = Dir::open(&path).map_err(|e| FsError::new("open", &path, e))?;
-        let trusted = Time { seconds: i64::MIN, nanoseconds: 0 };
-        let target = apply::Target { root: &self.root, stage, trusted };
+        let target = apply::Target { root: &self.root, stage, trusted: began };
         let applied = apply(self.plan(self.mirror, now)?, target, self.mirror, self.context.monitor)?;
         self.keeping_mtime(|| {
             // It was only ours for the restore: it must not make a source look like a mirror.

@@ -140,6 +140,7 @@ impl<'a> Assembler<'a> {
         };
         self.monitor.problem(path, &format!("cannot be read ({error}); its last good version is kept"));
         entry.flags |= CARRIED_FORWARD;
+        self.outcome.totals.problems += u64::from(self.of_mirror);
         self.entry(entry)
     }
 
@@ -182,10 +183,11 @@ impl<'a> Assembler<'a> {
             Node::Directory => totals.directories += 1,
             _ => totals.others += 1,
         }
-        if entry.flags & CARRIED_FORWARD != 0 {
+        // On a mirror the marks are those of the night that it holds, not of this look.
+        if entry.flags & CARRIED_FORWARD != 0 && !self.of_mirror {
             totals.problems += 1;
         }
-        if entry.flags & CHANGED_WHILE_READ != 0 {
+        if entry.flags & CHANGED_WHILE_READ != 0 && !self.of_mirror {
             totals.problems += 1;
             self.monitor.problem(&entry.path, "changed each time it was read; what was read is kept and marked");
         }

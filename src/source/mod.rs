@@ -1,12 +1,14 @@
 //! Taking a snapshot: tree -> chunks -> store and manifest (floor 3).
 //!
-//!     feeder (1 thread)       walks, merges with the parent manifest, streams large files     [feed]
-//!       | parcels, in order, made in parallel: files read, chunks hashed                      [read]
-//!     assembler (caller)      looks up, gathers new chunks into blocks, builds the manifest   [assemble]
-//!       | blocks, in order, compressed in parallel
-//!     writer (1 thread)       puts blocks into the store                                      [blocks]
+//! ```text
+//! feeder (1 thread)       walks, merges with the parent manifest, streams large files     [feed]
+//!   | parcels, in order, made in parallel: files read, chunks hashed                      [read]
+//! assembler (caller)      looks up, gathers new chunks into blocks, builds the manifest   [assemble]
+//!   | blocks, in order, compressed in parallel
+//! writer (1 thread)       puts blocks into the store                                      [blocks]
+//! ```
 //!
-//! Everything stays in path order, so the same tree makes the same store byte for byte. Memory is bounded by a budget of bytes in
+//! Everything stays in path order, so the same tree makes the same chunks and the same manifest. Memory is bounded by a budget of bytes in
 //! flight ([`budget`]). A path that cannot be read is reported and carried forward; an error of the store ends it all.
 
 mod assemble;

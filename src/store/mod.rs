@@ -62,6 +62,9 @@ pub enum Error {
     /// There is no snapshot with this number.
     #[error("there is no snapshot {0}; `backup -snapshots TARGET` lists them")]
     NoSnapshot(u64),
+    /// A write failed before, and nothing more is taken: what the first error was.
+    #[error("{0}")]
+    Poisoned(String),
     /// The other end went away, or a thread of ours did.
     #[error("the store is gone: {0}")]
     Gone(&'static str),

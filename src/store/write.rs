@@ -22,7 +22,13 @@ pub(super) struct Writer {
     /// Chunks in those packs: not missing any more, not readable yet.
     unfinished: HashSet<Id>,
     /// The first error is final: pages that a failed sync lost cannot be asked for again.
-    poisoned: bool,
+    poisoned: Option<String>,
+}
+
+impl Writer {
+    fn usable(&self) -> Result<(), Error> {
+        self.poisoned.as_ref().map_or(Ok(()), |why| Err(Error::Poisoned(why.clone())))
+    }
 }
 
 /// What opening a store for writing found.
@@ -92,9 +98,7 @@ impl ChunkSink for Store {
     /// Ends the open packs, and writes the index.
     fn settle(&self) -> Result<(), Error> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if writer.poisoned {
-            return Err(Error::Gone("an earlier write failed"));
-        }
+        writer.usable()?;
         for slot in 0..writer.open.len() {
             self.finish_pack(&mut writer, slot)?;
         }
@@ -115,11 +119,9 @@ impl ChunkSink for Store {
 
     fn put(&self, block: Block) -> Result<(), Error> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if writer.poisoned {
-            return Err(Error::Gone("an earlier write failed"));
-        }
+        writer.usable()?;
         let outcome = self.append(&mut writer, block);
-        writer.poisoned = outcome.is_err();
+        writer.poisoned = outcome.as_ref().err().map(ToString::to_string);
         outcome
     }
 }

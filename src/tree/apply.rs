@@ -1,6 +1,8 @@
 //! Applies a plan in batches (floor 3; reference: faults of write-and-rename without sync, format-spec.md 11).
 //!
-//!     stage a batch in parallel -> one syncfs -> publish in order -> next batch ... -> final syncfs
+//! ```text
+//! stage a batch in parallel -> one syncfs -> publish in order -> next batch ... -> final syncfs
+//! ```
 //!
 //! After a crash at any point the tree is a mixture of whole old and whole new files, and looking at it again tells which are which.
 
@@ -40,7 +42,7 @@ pub struct Target<'a> {
     pub root: &'a Dir,
     /// A folder of ours on the same file system.
     pub stage: Dir,
-    /// What has an earlier ctime is as we left it; the rest is known by inode and ctime as it was just seen.
+    /// When the tree was looked at: what has an earlier ctime is as it was seen then.
     pub trusted: Time,
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Publisher<'a> {
     pub(super) dirs: Dirs,
     /// A second chain, for the leaders of hard links.
     pub(super) leaders: Dirs,
-    /// What has an earlier ctime is as we left it.
+    /// What has an earlier ctime is as it was seen.
     pub(super) trusted: Time,
 }
 
