@@ -1,6 +1,6 @@
 //! The command line (floor 6): words in, verbs called, reports and exit codes out. The only room that prints.
 //!
-//! One file a command; [`args`] knows the words, [`table`] finds backup.tab, [`terminal`] shows progress, [`out`] prints, [`exit`] has the codes.
+//! One file a command; `args` knows the words, `table` finds backup.tab, `terminal` shows progress, `out` prints, `exit` has the codes.
 
 mod args;
 mod backup;

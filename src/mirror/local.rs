@@ -296,10 +296,10 @@ impl MirrorService for LocalMirror {
         if survey.actions > 0 {
             monitor.begin(Phase::Writing, Some(survey.actions), Some(survey.bytes));
             self.set_state(State::Publishing(from, to.sequence), at)?;
-            let stage = self.home.stage();
-            durable::make_folder(&stage)?;
-            let stage = Dir::open(&stage).map_err(|e| FsError::new("open", &stage, e))?;
-            let target = Target { root: &self.root, stage, trusted: look.began };
+            let path = self.home.stage();
+            durable::make_folder(&path)?;
+            let stage = Dir::open(&path).map_err(|e| FsError::new("open", &path, e))?;
+            let target = Target { root: &self.root, stage, stage_path: &path, trusted: look.began };
             applied = apply(plan()?, target, &self.store, monitor)?;
         }
         // What could not be looked at was left alone: the tree is not what the snapshot says.

@@ -39,7 +39,7 @@ pub(super) fn rescue(
     note: &str,
 ) -> Result<Record, Error> {
     let root = look.taken.root;
-    if let Some(record) = mirror.newest(|record| record.kind == Kind::Rescue)?.filter(|record| record.root == root) {
+    if let Some(record) = mirror.newest(|record| record.kind == Kind::Rescue && record.root == root)? {
         return Ok(record);
     }
     let place = ends.target.mirror.to_string();

@@ -15,16 +15,23 @@ use crate::store::chunks::ChunkSource;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Refuses to read from, or write to, a place that is an active mirror as if it were a source.
+/// Refuses to read from, or write to, a place that is an active mirror, or lies in one, as if it were a source.
 pub(super) fn not_a_mirror(place: &Path, what: &str) -> Result<(), Error> {
-    match Home::of(place).read_role()? {
-        Some(role) if role.state != State::Promoted => Err(Error::Refused(format!(
-            "{what} {} is the mirror of target {}: the table looks swapped (nothing was written)",
-            shown_path(place),
-            shown(role.target.as_bytes())
-        ))),
-        _ => Ok(()),
+    // Through symlinks, and as it is named: either may lead into a mirror.
+    let real = place.canonicalize().unwrap_or_else(|_| place.to_path_buf());
+    let named = std::path::absolute(place).unwrap_or_else(|_| place.to_path_buf());
+    for above in named.ancestors().chain(real.ancestors()) {
+        if let Some(role) = Home::of(above).read_role()?.filter(|role| role.state != State::Promoted) {
+            let inside = above != named && above != real;
+            let lies = if inside { format!("lies in {}, which is", shown_path(above)) } else { "is".to_owned() };
+            return Err(Error::Refused(format!(
+                "{what} {} {lies} the mirror of target {}: the table looks swapped (nothing was written)",
+                shown_path(place),
+                shown(role.target.as_bytes())
+            )));
+        }
     }
+    Ok(())
 }
 
 /// What is wrong with the DIRs of a source, so that the run must be held.

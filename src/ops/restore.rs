@@ -229,19 +229,18 @@ impl Run<'_> {
     fn apply(&self, now: ChunkRef, began: Time, survey: Survey) -> Result<Applied, Error> {
         self.context.monitor.begin(Phase::Writing, Some(survey.actions), Some(survey.bytes));
         let home = Home::of(self.place);
-        let existed = durable::exists(home.root())?;
         let path = home.stage();
         // Our folder comes and goes without leaving its mark on the times of the root.
         self.keeping_mtime(|| Ok(durable::make_folder(&path)?))?;
         let stage = Dir::open(&path).map_err(|e| FsError::new("open", &path, e))?;
-        let target = apply::Target { root: &self.root, stage, trusted: began };
+        let target = apply::Target { root: &self.root, stage, stage_path: &path, trusted: began };
         let applied = apply(self.plan(self.mirror, now)?, target, self.mirror, self.context.monitor)?;
         self.keeping_mtime(|| {
-            // It was only ours for the restore: it must not make a source look like a mirror.
-            let remove =
-                |folder: &Path| std::fs::remove_dir(folder).map_err(|e| FsError::new("remove the folder", folder, e));
-            remove(&path)?;
-            if existed { Ok(()) } else { Ok(remove(home.root())?) }
+            // It was only ours for the restore, or for one that was killed: it must not make a source look like a mirror.
+            for folder in [path.as_path(), home.root()] {
+                std::fs::remove_dir(folder).map_err(|e| FsError::new("remove the folder", folder, e))?;
+            }
+            Ok(())
         })?;
         Ok(applied)
     }

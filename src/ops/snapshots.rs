@@ -7,7 +7,7 @@ use crate::format::snapshot::{Kind, Record};
 use crate::mirror::Error as MirrorError;
 use crate::mirror::home::Home;
 use crate::mirror::service::MirrorService;
-use crate::path::shown_path;
+use crate::path::{shown, shown_path};
 use crate::store::{self, Store};
 use crate::table::Target;
 
@@ -26,9 +26,14 @@ pub enum Which {
 pub fn snapshots(target: &Target) -> Result<Vec<Result<Record, store::Error>>, Error> {
     let ends = Ends::of(target)?;
     let home = Home::of(ends.mirror);
-    if home.read_role()?.is_none() {
-        let mirror = shown_path(ends.mirror);
-        return Err(Error::Refused(format!("{mirror} is not a mirror yet, or not mounted")));
+    let mirror = shown_path(ends.mirror);
+    match home.read_role()? {
+        None => return Err(Error::Refused(format!("{mirror} is not a mirror yet, or not mounted"))),
+        Some(role) if role.target != target.name => {
+            let owner = shown(role.target.as_bytes());
+            return Err(Error::Refused(format!("{mirror} is the mirror of target {owner}, not of {}", target.name)));
+        }
+        Some(_) => {}
     }
     let store = Store::open(target.store_path().unwrap_or(&home.store()))?;
     Ok(store.sequences()?.into_iter().map(|n| store.record(n)).collect())

@@ -79,7 +79,9 @@ impl Feeder<'_> {
                 }
                 Item::Unlistable(path, error) => {
                     self.carrying = Some(path.clone());
-                    self.wait(Waiting::Piece(failed(path, &error, None)))?;
+                    if !self.is_closed_by_us(&error) {
+                        self.wait(Waiting::Piece(failed(path, &error, None)))?;
+                    }
                 }
             }
         }
@@ -101,10 +103,16 @@ impl Feeder<'_> {
             }
             let carried = self.carrying.as_ref().is_some_and(|top| entry.path.is_below(top));
             if carried && self.selection.standing(&entry.path) == Standing::Inside {
-                entry.flags |= CARRIED_FORWARD;
+                // On a mirror this is not a loss to be marked: what cannot be seen is as it was left, or is found out by who changes it.
+                entry.flags |= if matches!(self.trust, Trust::Before(..)) { 0 } else { CARRIED_FORWARD };
                 self.wait(Waiting::Piece(Piece::Ready(entry)))?;
             }
         }
+    }
+
+    /// An ordinary user's mirror has folders that even its owner may not list, because the source has: they were left so by us.
+    fn is_closed_by_us(&self, error: &io::Error) -> bool {
+        matches!(self.trust, Trust::Before(_, false)) && error.kind() == io::ErrorKind::PermissionDenied
     }
 
     fn found(&mut self, found: Found, previous: Option<Entry>) -> Result<(), Halt> {

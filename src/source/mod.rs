@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Everything stays in path order, so the same tree makes the same chunks and the same manifest. Memory is bounded by a budget of bytes in
-//! flight ([`budget`]). A path that cannot be read is reported and carried forward; an error of the store ends it all.
+//! flight (`budget`). A path that cannot be read is reported and carried forward; an error of the store ends it all.
 
 mod assemble;
 mod blocks;

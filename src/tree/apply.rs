@@ -20,6 +20,7 @@ use crate::store::chunks::ChunkSource;
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSlice;
 use std::collections::HashSet;
+use std::path::Path;
 
 /// What was done to a tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Target<'a> {
     pub root: &'a Dir,
     /// A folder of ours on the same file system.
     pub stage: Dir,
+    /// Where that is, for messages.
+    pub stage_path: &'a Path,
     /// When the tree was looked at: what has an earlier ctime is as it was seen then.
     pub trusted: Time,
 }
@@ -53,7 +56,7 @@ pub fn apply(
     chunks: &dyn ChunkSource,
     monitor: &dyn Monitor,
 ) -> Result<Applied, Error> {
-    let stage = Stage::open(target.stage)?;
+    let stage = Stage::open(target.stage, target.stage_path)?;
     let dirs = || target.root.try_clone().map(Dirs::new).map_err(Error::Folder);
     let publisher = Publisher { stage: &stage, dirs: dirs()?, leaders: dirs()?, trusted: target.trusted };
     let mut applier = Applier { stage: &stage, publisher, chunks, monitor, done: Applied::default() };

@@ -26,8 +26,10 @@ pub enum Error {
     #[error(transparent)]
     Manifest(#[from] manifest::Error),
     /// A file could not be written aside; the tree has not been touched by its batch.
-    #[error("cannot write {path}: {source}; nothing of this batch was put into the tree")]
+    #[error("cannot write {path} in {stage}: {source}; nothing of this batch was put into the tree")]
     Stage {
+        /// The folder for staged files.
+        stage: String,
         /// Where it was to go.
         path: RelPath,
         /// What the kernel said.

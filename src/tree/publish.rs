@@ -74,9 +74,15 @@ impl Publisher<'_> {
     /// Gives what is there its metadata; a directory gets it when it is left.
     pub(super) fn meta(&mut self, new: &Entry) -> io::Result<()> {
         if new.is_directory() {
-            self.dirs.enter(&new.path)?;
-            self.dirs.want(new.meta.clone());
-            return Ok(());
+            match self.dirs.enter(&new.path) {
+                // Closed even to us, who are its owner: nothing in it is changed, so it need not be entered.
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied && !new.path.is_root() => {}
+                Err(e) => return Err(e),
+                Ok(_) => {
+                    self.dirs.want(new.meta.clone());
+                    return Ok(());
+                }
+            }
         }
         let parent = new.path.parent().unwrap_or_default();
         let dir = self.dirs.enter(&parent)?;

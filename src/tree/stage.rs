@@ -7,16 +7,18 @@ use crate::fs::content::write_at;
 use crate::fs::dir::Dir;
 use crate::fs::meta::{At, clear_default_acl};
 use crate::manifest::extents;
-use crate::path::RelPath;
+use crate::path::{RelPath, shown_path};
 use crate::store::chunks::ChunkReader;
 use rustix::fs::FileType;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 /// The folder where files wait, on the file system of the tree.
 #[derive(Debug)]
 pub(super) struct Stage {
     dir: Dir,
+    path: String,
 }
 
 /// Either side of writing a staged file: the store that is read or the disk that is written.
@@ -34,9 +36,9 @@ impl<E: Into<Error>> From<E> for Failure {
 impl Stage {
     /// Uses this folder, which must be ours alone; what an interrupted run left in it goes: each such file was made from the store, or was
     /// displaced from the tree after it had been found in the store.
-    pub(super) fn open(dir: Dir) -> Result<Self, Error> {
+    pub(super) fn open(dir: Dir, path: &Path) -> Result<Self, Error> {
         clear_default_acl(&dir).map_err(Error::Folder)?;
-        let stage = Self { dir };
+        let stage = Self { dir, path: shown_path(path) };
         stage.clear()?;
         Ok(stage)
     }
@@ -69,7 +71,7 @@ impl Stage {
         };
         made.map_err(|failure| match failure {
             Failure::Read(e) => e,
-            Failure::Write(source) => Error::Stage { path: entry.path.clone(), source },
+            Failure::Write(source) => Error::Stage { stage: self.path.clone(), path: entry.path.clone(), source },
         })
     }
 

@@ -13,6 +13,7 @@
 
 mod damage;
 mod held;
+mod mishaps;
 mod nights;
 mod support;
 mod table;

@@ -317,6 +317,9 @@ impl Site {
 /// All plain files below a folder.
 pub(crate) fn files(folder: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
+    if !folder.exists() {
+        return found;
+    }
     for name in names(folder) {
         let path = folder.join(name);
         let facts = path.symlink_metadata().unwrap();
@@ -361,7 +364,8 @@ pub(crate) fn tree(root: &Path, dirs: &[&str]) -> Tree {
     let mut all = Tree::new();
     let mut inodes = BTreeMap::new();
     for dir in dirs {
-        add(root, Path::new(dir.trim_start_matches('.')), &mut all, &mut inodes);
+        let dir = if *dir == "." { "" } else { dir };
+        add(root, Path::new(dir), &mut all, &mut inodes);
     }
     all
 }

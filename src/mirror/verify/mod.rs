@@ -1,6 +1,6 @@
 //! Proving the store (floor 4): are all files of it there and whole, and does every snapshot find all that it needs?
 //!
-//! [`packs`] looks at the files, [`structure`] follows the snapshots. Nothing is written; what is wrong goes to the monitor.
+//! `packs` looks at the files, `structure` follows the snapshots. Nothing is written; what is wrong goes to the monitor.
 
 mod packs;
 mod structure;

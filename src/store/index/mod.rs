@@ -1,6 +1,6 @@
 //! Finding chunks: immutable sorted files that are mapped and never loaded (floor 2).
 //!
-//! [`file`] searches one, [`build`] writes one, [`merge`] joins several, [`set`] is all of them together with what is not yet in any.
+//! [`mod@file`] searches one, [`build`] writes one, [`merge`] joins several, [`set`] is all of them together with what is not yet in any.
 
 pub mod build;
 pub mod file;
