@@ -238,7 +238,9 @@ pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> 
     let source = open_tree(ends.mirror, "MIRROR")?;
     let run = Run { ends, mirror, source, selection: ends.selection()?, parent: None, context, reread: false };
     let mut look = mirror.look(&run.selection, &Quietly(context.monitor))?;
-    if run.destroys(&look, held.root)? && !look.drift.is_empty() {
+    // A tree that has yet to be adopted never drifted, and yet what is in it is in no snapshot.
+    let adopting = mirror.role().state == State::Empty;
+    if run.destroys(&look, held.root)? && (adopting || !look.drift.is_empty()) {
         look.recorded = Some(run.rescue(&look, "found on the mirror when a held run was approved")?);
     }
     let draft = Draft {

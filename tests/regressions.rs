@@ -1,0 +1,78 @@
+//! Bugs that were found once, each as the shortest run of the real program that showed it.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+use assert_cmd::Command;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A target `t` with the DIR `d`, in a folder of its own.
+struct Night {
+    folder: tempfile::TempDir,
+}
+
+impl Night {
+    fn new() -> Self {
+        let night = Self { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir_all(night.at("src/d")).unwrap();
+        night.table("");
+        night
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    fn table(&self, more: &str) {
+        fs::write(self.at("tab"), format!("TARGET t\nSOURCE src\nMIRROR mir\nDIR d\n{more}")).unwrap();
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::create_dir_all(self.at(path).parent().unwrap()).unwrap();
+        fs::write(self.at(path), text).unwrap();
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.at(path)).unwrap()
+    }
+
+    /// Runs the program; gives the exit code and all that it said.
+    fn run(&self, words: &[&str]) -> (i32, String) {
+        let mut command = Command::cargo_bin("backup").unwrap();
+        let output = command.arg("--tab").arg(self.at("tab")).args(words).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code().unwrap_or(-1), text)
+    }
+
+    /// Runs the program, which must end with this code.
+    fn ends(&self, code: i32, words: &[&str]) -> String {
+        let (found, text) = self.run(words);
+        assert_eq!(found, code, "{words:?}: {text}");
+        text
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|item| item.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// An adopted tree has no manifest that it could have drifted from: what an approved run takes from it was in no snapshot.
+#[test]
+fn what_an_approved_run_takes_from_an_adopted_tree_is_rescued() {
+    let night = Night::new();
+    night.table("DIR e\n");
+    night.write("src/d/a", "a");
+    night.write("mir/d/mine", "precious");
+    night.ends(3, &["-backup", "--init", "t"]);
+    night.ends(0, &["-approve", "t"]);
+    assert_eq!(names(&night.at("mir/d")), ["a"]);
+    let list = night.ends(0, &["-snapshots", "t"]);
+    let rescue = list.lines().find(|line| line.contains("rescue")).expect("a rescue snapshot");
+    let number = rescue.split_whitespace().next().unwrap();
+    let out = night.at("out");
+    night.ends(0, &["-restore", "t", "--snapshot", number, "--to", out.to_str().unwrap()]);
+    assert_eq!(night.read("out/d/mine"), "precious");
+}
