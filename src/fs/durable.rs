@@ -94,3 +94,8 @@ pub fn remove_if_any(path: &Path) -> Result<(), Error> {
 pub fn exists(path: &Path) -> Result<bool, Error> {
     path.try_exists().map_err(|e| Error::new("look at", path, e))
 }
+
+/// The path with all symlinks resolved; as it is, where that cannot be told.
+pub fn real_path(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+}

@@ -7,6 +7,7 @@ use super::places::Ends;
 use crate::entry::ChunkRef;
 use crate::format::role::State;
 use crate::fs::dir::Dir;
+use crate::fs::durable;
 use crate::manifest::cursor::Cursor;
 use crate::mirror::home::Home;
 use crate::mirror::look::Drift;
@@ -18,7 +19,7 @@ use std::path::Path;
 /// Refuses to read from, or write to, a place that is an active mirror, or lies in one, as if it were a source.
 pub(super) fn not_a_mirror(place: &Path, what: &str) -> Result<(), Error> {
     // Through symlinks, and as it is named: either may lead into a mirror.
-    let real = place.canonicalize().unwrap_or_else(|_| place.to_path_buf());
+    let real = durable::real_path(place);
     let named = std::path::absolute(place).unwrap_or_else(|_| place.to_path_buf());
     for above in named.ancestors().chain(real.ancestors()) {
         if let Some(role) = Home::of(above).read_role()?.filter(|role| role.state != State::Promoted) {
