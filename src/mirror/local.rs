@@ -225,6 +225,10 @@ impl MirrorService for LocalMirror {
         self.store.config().chunker
     }
 
+    fn is_incomplete(&self) -> bool {
+        self.store.has_lost()
+    }
+
     fn role(&self) -> Role {
         self.role.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -44,6 +44,9 @@ pub trait MirrorService: ChunkStore {
     /// How the store wants files cut.
     fn chunker(&self) -> Chunker;
 
+    /// Whether content of earlier snapshots is known to be gone: then nothing may be taken over from them unread.
+    fn is_incomplete(&self) -> bool;
+
     /// What the mirror says of itself.
     fn role(&self) -> Role;
 

@@ -125,7 +125,7 @@ impl Run<'_> {
             root: Arc::clone(&self.source),
             selection: &self.selection,
             parent: self.parent.as_ref().map(|record| record.root),
-            trust: if self.reread { Trust::Nothing } else { Trust::Identity },
+            trust: if self.reread || self.mirror.is_incomplete() { Trust::Nothing } else { Trust::Identity },
             of_mirror: false,
             filter: None,
             chunker: self.mirror.chunker(),

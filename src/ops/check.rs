@@ -100,7 +100,13 @@ fn check_mirror(
         State::Empty | State::Promoted => return Ok(None),
     };
     let readable = mirror.record(number).map(|record: Record| (record.totals, record.root));
-    let Ok((totals, _)) = readable else { return Ok(None) };
+    let (totals, _) = match readable {
+        Ok(found) => found,
+        Err(e) => {
+            monitor.wrong(&format!("the mirror tree cannot be compared: it holds snapshot {number}, and {e}"));
+            return Ok(None);
+        }
+    };
     monitor.begin(Phase::Comparing, Some(totals.files + totals.directories + totals.others), Some(totals.bytes));
     if let Err(e) = mirror.look_dry(&ends.selection()?, data, monitor) {
         monitor.wrong(&format!("the mirror tree cannot be compared with snapshot {number}: {e}"));

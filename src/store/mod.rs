@@ -143,6 +143,11 @@ impl Store {
         self.with_index(|index| index.chunks_of(pack))
     }
 
+    /// Whether packs are gone, so that content of earlier snapshots may have to be stored again.
+    pub fn has_lost(&self) -> bool {
+        self.with_index(IndexSet::has_lost)
+    }
+
     fn with_index<T>(&self, read: impl FnOnce(&IndexSet) -> T) -> T {
         read(&self.index.read().unwrap_or_else(PoisonError::into_inner))
     }

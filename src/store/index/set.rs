@@ -129,6 +129,11 @@ impl IndexSet {
         Ok(chunks)
     }
 
+    /// Whether packs that an index names are gone.
+    pub fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
     /// Says that a pack is not to be used.
     pub fn lose(&mut self, pack: Id) {
         self.lost.insert(pack);
