@@ -76,3 +76,24 @@ fn what_an_approved_run_takes_from_an_adopted_tree_is_rescued() {
     night.ends(0, &["-restore", "t", "--snapshot", number, "--to", out.to_str().unwrap()]);
     assert_eq!(night.read("out/d/mine"), "precious");
 }
+
+/// A user who may write to the root of SOURCE led a restore by root to any folder, where it removed every file.
+#[test]
+fn a_restore_removes_nothing_through_a_symlink_and_nothing_of_others() {
+    let night = Night::new();
+    night.write("src/d/a", "a");
+    night.ends(0, &["-backup", "--init", "t"]);
+    fs::remove_file(night.at("src/d/a")).unwrap();
+    night.write("victim/v", "v");
+    fs::create_dir(night.at("src/.backup")).unwrap();
+    std::os::unix::fs::symlink(night.at("victim"), night.at("src/.backup/stage")).unwrap();
+    night.ends(2, &["-restore", "t"]);
+    assert_eq!(night.read("victim/v"), "v");
+    fs::remove_file(night.at("src/.backup/stage")).unwrap();
+    night.write("src/.backup/stage/mine", "mine");
+    night.ends(2, &["-restore", "t"]);
+    assert_eq!(night.read("src/.backup/stage/mine"), "mine");
+    fs::remove_dir_all(night.at("src/.backup")).unwrap();
+    night.ends(0, &["-restore", "t"]);
+    assert_eq!(night.read("src/d/a"), "a");
+}

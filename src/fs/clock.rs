@@ -45,6 +45,11 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// The user whom new files belong to.
+pub fn effective_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Whether the program may give files away and read everything.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

@@ -26,6 +26,7 @@ use crate::table::Target;
 use crate::tree::apply::{self, Applied, apply};
 use crate::tree::plan::{Action, Plan, Scope, Survey, survey};
 use crate::tree::relink::Relink;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -231,8 +232,12 @@ impl Run<'_> {
         let home = Home::of(self.place);
         let path = home.stage();
         // Our folder comes and goes without leaving its mark on the times of the root.
-        self.keeping_mtime(|| Ok(durable::make_folder(&path)?))?;
-        let stage = Dir::open(&path).map_err(|e| FsError::new("open", &path, e))?;
+        let mut stage = None;
+        self.keeping_mtime(|| {
+            stage = Some(self.open_stage().map_err(|e| FsError::new("use", &path, e))?);
+            Ok(())
+        })?;
+        let Some(stage) = stage else { return Ok(Applied::default()) };
         let target = apply::Target { root: &self.root, stage, stage_path: &path, trusted: began };
         let applied = apply(self.plan(self.mirror, now)?, target, self.mirror, self.context.monitor)?;
         self.keeping_mtime(|| {
@@ -243,6 +248,17 @@ impl Run<'_> {
             Ok(())
         })?;
         Ok(applied)
+    }
+
+    /// The folder for staged files. Others may write to the place: neither name is followed where it is a symlink, and what is not ours alone is
+    /// not used, for whatever lies in a stage is removed.
+    fn open_stage(&self) -> io::Result<Dir> {
+        let stage = self.root.child_or_new(b".backup")?.child_or_new(b"stage")?;
+        let stat = stage.stat_self()?;
+        if stat.uid != clock::effective_uid() || stat.mode & 0o077 != 0 {
+            return Err(io::Error::other("it is not a folder of this program: remove it, or restore to another place"));
+        }
+        if stage.try_lock()? { Ok(stage) } else { Err(io::Error::other("another restore is writing to this place")) }
     }
 
     /// Does something in the root of the place and gives the root its time back.

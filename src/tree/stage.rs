@@ -46,6 +46,10 @@ impl Stage {
     /// Removes what is left: files that could not be put in place, which were all made from the store.
     pub(super) fn clear(&self) -> Result<(), Error> {
         let names = self.dir.names().map_err(Error::Folder)?;
+        if let Some(foreign) = names.iter().find(|name| !Self::is_ours(name)) {
+            let message = format!("{} in it is not of this program", crate::path::shown(foreign));
+            return Err(Error::Folder(io::Error::other(message)));
+        }
         names.iter().try_for_each(|name| self.discard(name)).map_err(Error::Folder)
     }
 
@@ -56,6 +60,11 @@ impl Stage {
     /// Name of the staged file of an action.
     pub(super) fn name(number: usize) -> Vec<u8> {
         format!("{number:x}").into_bytes()
+    }
+
+    /// Whether this can be a name that [`Stage::name`] gave: nothing else is ever removed.
+    fn is_ours(name: &[u8]) -> bool {
+        name.len() <= 8 && name.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
     }
 
     /// Removes a staged file, or a directory that is empty.
