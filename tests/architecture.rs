@@ -57,7 +57,7 @@ const DISK: &[(&str, &str)] = &[
     ("store/write.rs", "lists our own folder of packs"),
     ("source/read.rs", "reads from files that fs::dir opened"),
     ("source/feed.rs", "names kinds of files"),
-    ("tree/stage.rs", "writes to files that fs::dir made"),
+    ("tree/make.rs", "writes to files that fs::dir made"),
     ("tree/publish.rs", "names kinds of files"),
     ("mirror/local.rs", "makes the folder of a new mirror"),
     ("ops/restore.rs", "makes the folder that is restored to, and takes it away again"),

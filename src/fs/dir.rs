@@ -140,6 +140,43 @@ impl Dir {
         Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
     }
 
+    /// Removes everything in this directory, however deep; symlinks are removed, never followed.
+    pub fn remove_contents(&self) -> io::Result<()> {
+        let mut open = vec![(self.try_clone()?, self.names()?)];
+        while let Some((dir, names)) = open.last_mut() {
+            let Some(name) = names.last() else {
+                open.pop();
+                if let Some((dir, names)) = open.last_mut()
+                    && let Some(emptied) = names.pop()
+                {
+                    dir.remove_dir(&emptied)?;
+                }
+                continue;
+            };
+            if dir.stat(name)?.is_directory() {
+                let below = dir.child(name)?;
+                let inside = below.names()?;
+                open.push((below, inside));
+            } else {
+                dir.unlink(name)?;
+                names.pop();
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the names in it durable.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.0)?)
+    }
+
+    /// The kind of its file system, as a magic number (statfs(2)).
+    pub fn file_system(&self) -> io::Result<u64> {
+        let kind = rustix::fs::fstatfs(&self.0)?.f_type;
+        // The kernel's own type has a sign on some architectures; the numbers are 32 bits wide.
+        Ok(u64::try_from(kind & 0xFFFF_FFFF).unwrap_or(0))
+    }
+
     /// Takes the lock of this directory for as long as it is open; `false` if another process has it.
     pub fn try_lock(&self) -> io::Result<bool> {
         match rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive) {

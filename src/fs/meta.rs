@@ -5,7 +5,7 @@
 use super::dir::Dir;
 use super::stat::Stat;
 use crate::entry::{Meta, Time, Xattr};
-use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::io;
@@ -94,12 +94,19 @@ impl<'a> At<'a> {
         Ok(())
     }
 
-    /// Sets the permissions. Only for objects that are known not to be symlinks: `chmodat` follows them.
+    /// Sets the permissions; those of a symlink cannot be set, and it is not followed.
     pub fn set_mode(&self, mode: u32) -> io::Result<()> {
         let mode = Mode::from_raw_mode(mode);
         match self {
             At::Open(fd) => rustix::fs::fchmod(fd, mode)?,
-            At::Name(dir, name) => rustix::fs::chmodat(dir.fd(), *name, mode, AtFlags::empty())?,
+            At::Name(dir, name) => {
+                // chmodat(2) would follow a symlink that somebody has just put there; a descriptor of the object itself cannot be moved.
+                let object = rustix::fs::openat(dir.fd(), *name, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
+                if Stat::from(rustix::fs::fstat(&object)?).kind == FileType::Symlink {
+                    return Err(io::Error::other("it has become a symlink"));
+                }
+                rustix::fs::chmod(format!("/proc/self/fd/{}", object.as_raw_fd()), mode)?;
+            }
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ pub mod lock;
 pub mod map;
 pub mod meta;
 pub mod stat;
+pub mod sync;
 
 use crate::path::shown_path;
 use std::io;

@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::home::Home;
+use super::leftover::Leftover;
 use super::look::{self, Look};
 use super::service::{Draft, MirrorService};
 use super::verify::{self, Verified};
@@ -241,6 +242,16 @@ impl MirrorService for LocalMirror {
         Ok(self.store.record(sequence)?)
     }
 
+    fn tidy(&self, now: Time, monitor: &dyn Monitor) -> Result<Option<Record>, Error> {
+        let path = self.home.stage();
+        let stage = match Dir::open(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|e| FsError::new("open", &path, e))?,
+        };
+        let place = shown_path(&path);
+        Leftover { stage: &stage, path: &path, place: place.as_bytes() }.tidy(self, now, monitor)
+    }
+
     fn look(&self, selection: &Selection, monitor: &dyn Monitor) -> Result<Look, Error> {
         self.look_with(&self.store, selection, false, monitor, &mut |_, _| {})
     }
@@ -303,7 +314,7 @@ impl MirrorService for LocalMirror {
             let path = self.home.stage();
             durable::make_folder(&path)?;
             let stage = Dir::open(&path).map_err(|e| FsError::new("open", &path, e))?;
-            let target = Target { root: &self.root, stage, stage_path: &path, trusted: look.began };
+            let target = Target { root: &self.root, stage, stage_path: &path, selection, trusted: look.began };
             applied = apply(plan()?, target, &self.store, monitor)?;
         }
         // What could not be looked at was left alone: the tree is not what the snapshot says.

@@ -56,6 +56,10 @@ pub trait MirrorService: ChunkStore {
     /// One snapshot.
     fn record(&self, sequence: u64) -> Result<Record, Error>;
 
+    /// Takes what an interrupted run left in the stage into a snapshot of its own, if the store does not have it. To be called before the tree is
+    /// looked at: [`MirrorService::publish`] refuses a stage that is not empty.
+    fn tidy(&self, now: Time, monitor: &dyn Monitor) -> Result<Option<Record>, Error>;
+
     /// Looks at the mirror tree: a snapshot of it whose content is in the store, and what is not as it was left.
     fn look(&self, selection: &Selection, monitor: &dyn Monitor) -> Result<Look, Error>;
 

@@ -109,6 +109,7 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
         let look = mirror.look_dry(&run.selection, false, &crate::monitor::Silent)?;
         return run.dry(&dry, &look);
     }
+    mirror.tidy(context.now, context.monitor)?;
     let (taken, look) = run.snapshot_and_look()?;
     run.carry_out(&taken, look)
 }
@@ -237,6 +238,7 @@ pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> 
     }
     let source = open_tree(ends.mirror, "MIRROR")?;
     let run = Run { ends, mirror, source, selection: ends.selection()?, parent: None, context, reread: false };
+    mirror.tidy(context.now, context.monitor)?;
     let mut look = mirror.look(&run.selection, &Quietly(context.monitor))?;
     // A tree that has yet to be adopted never drifted, and yet what is in it is in no snapshot.
     let adopting = mirror.role().state == State::Empty;

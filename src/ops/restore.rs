@@ -14,6 +14,7 @@ use crate::fs::{Error as FsError, durable};
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::mirror::home::Home;
+use crate::mirror::leftover::Leftover;
 use crate::mirror::service::MirrorService;
 use crate::monitor::{Phase, Silent};
 use crate::path::{RelPath, shown_path};
@@ -238,7 +239,11 @@ impl Run<'_> {
             Ok(())
         })?;
         let Some(stage) = stage else { return Ok(Applied::default()) };
-        let target = apply::Target { root: &self.root, stage, stage_path: &path, trusted: began };
+        let place = shown_path(&path);
+        let leftover = Leftover { stage: &stage, path: &path, place: place.as_bytes() };
+        leftover.tidy(self.mirror, self.context.now, self.context.monitor)?;
+        let selection = &self.selection;
+        let target = apply::Target { root: &self.root, stage, stage_path: &path, selection, trusted: began };
         let applied = apply(self.plan(self.mirror, now)?, target, self.mirror, self.context.monitor)?;
         self.keeping_mtime(|| {
             // It was only ours for the restore, or for one that was killed: it must not make a source look like a mirror.

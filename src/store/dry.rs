@@ -11,18 +11,25 @@ use crate::entry::ChunkRef;
 use crate::format::pack::BlockKind;
 use crate::id::Id;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// A store seen through glass.
 pub struct Dry<'a> {
     store: &'a dyn ChunkStore,
     nodes: RwLock<HashMap<Id, Arc<[u8]>>>,
+    given_data: AtomicBool,
 }
 
 impl<'a> Dry<'a> {
     /// Over a real store.
     pub fn new(store: &'a dyn ChunkStore) -> Self {
-        Self { store, nodes: RwLock::default() }
+        Self { store, nodes: RwLock::default(), given_data: AtomicBool::new(false) }
+    }
+
+    /// Whether content came that the store does not have.
+    pub fn was_given_data(&self) -> bool {
+        self.given_data.load(Ordering::Relaxed)
     }
 }
 
@@ -39,6 +46,7 @@ impl ChunkSink for Dry<'_> {
 
     fn put(&self, block: Block) -> Result<(), Error> {
         if block.kind == BlockKind::Data {
+            self.given_data.store(true, Ordering::Relaxed);
             return Ok(());
         }
         let mut plain = Vec::new();

@@ -1,21 +1,23 @@
 //! Applies a plan in batches (floor 3; reference: faults of write-and-rename without sync, format-spec.md 11).
 //!
 //! ```text
-//! stage a batch in parallel -> one syncfs -> publish in order -> next batch ... -> final syncfs
+//! make a batch aside, in parallel -> one syncfs -> publish in order -> next batch ... -> final syncfs
 //! ```
 //!
 //! After a crash at any point the tree is a mixture of whole old and whole new files, and looking at it again tells which are which.
 
 use super::Error;
 use super::dirs::Dirs;
+use super::make::Maker;
 use super::plan::Action;
 use super::publish::Publisher;
-use super::stage::Stage;
+use super::stage::{self, Stage, Waiting};
 use crate::entry::{Node, Time};
 use crate::fs::dir::Dir;
 use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES, STAGE_GROUP};
 use crate::manifest;
 use crate::monitor::Monitor;
+use crate::scan::selection::Selection;
 use crate::store::chunks::ChunkSource;
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSlice;
@@ -45,6 +47,8 @@ pub struct Target<'a> {
     pub stage: Dir,
     /// Where that is, for messages.
     pub stage_path: &'a Path,
+    /// The part of it that is ours.
+    pub selection: &'a Selection,
     /// When the tree was looked at: what has an earlier ctime is as it was seen then.
     pub trusted: Time,
 }
@@ -57,8 +61,10 @@ pub fn apply(
     monitor: &dyn Monitor,
 ) -> Result<Applied, Error> {
     let stage = Stage::open(target.stage, target.stage_path)?;
-    let dirs = || target.root.try_clone().map(Dirs::new).map_err(Error::Folder);
-    let publisher = Publisher { stage: &stage, dirs: dirs()?, leaders: dirs()?, trusted: target.trusted };
+    let durability = stage.durability();
+    let dirs = || target.root.try_clone().map(|root| Dirs::new(root, durability)).map_err(Error::Root);
+    let (selection, trusted) = (target.selection, target.trusted);
+    let publisher = Publisher { dirs: dirs()?, leaders: dirs()?, selection, trusted, durability, kept: HashSet::new() };
     let mut applier = Applier { stage: &stage, publisher, chunks, monitor, done: Applied::default() };
     let mut batch = Vec::new();
     let mut bytes = 0;
@@ -78,7 +84,6 @@ pub fn apply(
         monitor.problem(&path, &format!("the times or the mode of this directory could not be set: {e}"));
         done.failed += 1;
     }
-    stage.clear()?;
     target.root.sync_file_system().map_err(Error::Sync)?;
     Ok(done)
 }
@@ -88,14 +93,14 @@ pub fn apply(
 struct Staged {
     /// Whether there is anything to sync.
     any_file: bool,
-    /// Numbers of the actions that the store could not serve.
-    unreadable: HashSet<usize>,
+    /// Numbers of the actions whose object could not be made.
+    unmade: HashSet<usize>,
 }
 
 impl Staged {
     fn and(mut self, other: Self) -> Self {
         self.any_file |= other.any_file;
-        self.unreadable.extend(other.unreadable);
+        self.unmade.extend(other.unmade);
         self
     }
 }
@@ -110,38 +115,40 @@ struct Applier<'a> {
 
 impl Applier<'_> {
     fn batch(&mut self, actions: &[Action]) -> Result<(), Error> {
-        let staged = self.stage_all(actions)?;
-        if staged.any_file {
-            self.stage.dir().sync_file_system().map_err(Error::Sync)?;
+        if actions.is_empty() {
+            return Ok(());
         }
-        self.done.failed += staged.unreadable.len() as u64;
+        let making = self.stage.begin()?;
+        let staged = self.make_all(&making, actions)?;
+        self.stage.finish(&making, staged.any_file)?;
+        self.done.failed += staged.unmade.len() as u64;
         for (number, action) in actions.iter().enumerate() {
-            if !staged.unreadable.contains(&number) {
-                self.publish(number, action);
+            if !staged.unmade.contains(&number) {
+                // The folder was renamed, and is the same.
+                self.publish(&making, number, action);
             }
         }
-        Ok(())
+        self.stage.end()
     }
 
-    /// Makes aside what the batch puts into the tree. What the store cannot give is reported and left out: the rest is not held back by it.
-    fn stage_all(&self, actions: &[Action]) -> Result<Staged, Error> {
-        let (stage, chunks, monitor) = (self.stage, self.chunks, self.monitor);
+    /// Makes aside what the batch puts into the tree. What the store cannot give, or this file system cannot hold, is reported and left out: the
+    /// rest is not held back by it.
+    fn make_all(&self, making: &Dir, actions: &[Action]) -> Result<Staged, Error> {
+        let (chunks, monitor) = (self.chunks, self.monitor);
+        let maker = Maker { stage: self.stage, making };
         let group = |(group, actions): (usize, &[Action])| -> Result<Staged, Error> {
             let mut reader = chunks.reader()?;
             let mut staged = Staged::default();
             for (n, action) in actions.iter().enumerate() {
                 if let Action::Put { new, .. } = action {
                     let number = group * STAGE_GROUP + n;
-                    match stage.make(&Stage::name(number), new, reader.as_mut()) {
+                    match maker.make(&stage::name(number), new, reader.as_mut()) {
                         Ok(()) => staged.any_file |= matches!(new.node, Node::File { .. }),
-                        Err(e @ (Error::Store(_) | Error::Manifest(_))) => {
-                            monitor.problem(
-                                &new.path,
-                                &format!("cannot be had from the store, and is left as it is: {e}"),
-                            );
-                            staged.unreadable.insert(number);
+                        Err(e) => {
+                            let why = why_left_out(e)?;
+                            monitor.problem(&new.path, &why);
+                            staged.unmade.insert(number);
                         }
-                        Err(e) => return Err(e),
                     }
                 }
                 monitor.advance(1, action.bytes());
@@ -152,13 +159,14 @@ impl Applier<'_> {
         groups.try_reduce(Staged::default, |a, b| Ok(a.and(b)))
     }
 
-    fn publish(&mut self, number: usize, action: &Action) {
-        let staged = Stage::name(number);
+    fn publish(&mut self, ready: &Dir, number: usize, action: &Action) {
+        let name = stage::name(number);
+        let staged = Waiting { dir: ready, name: &name };
         let outcome = match action {
-            Action::Put { new, old } => self.publisher.put(&staged, new, old.as_ref()),
-            Action::Link { new, old } => self.publisher.link(&staged, new, old.as_ref()),
-            Action::Meta { new } => self.publisher.meta(new),
-            Action::Remove { old } => self.publisher.remove(&staged, old),
+            Action::Put { new, old } => self.publisher.put(staged, new, old.as_ref()),
+            Action::Link { new, old } => self.publisher.link(staged, new, old.as_ref()),
+            Action::Meta { new, old } => self.publisher.meta(new, old.as_ref()),
+            Action::Remove { old } => self.publisher.remove(staged, old),
         };
         let done = &mut self.done;
         match (outcome, action) {
@@ -173,5 +181,14 @@ impl Applier<'_> {
             (Ok(()), Action::Meta { .. }) => done.touched += 1,
             (Ok(()), Action::Remove { .. }) => done.removed += 1,
         }
+    }
+}
+
+/// The words for an object that is left out; any other error ends the run.
+fn why_left_out(e: Error) -> Result<String, Error> {
+    match e {
+        Error::Store(_) | Error::Manifest(_) => Ok(format!("cannot be had from the store, and is left as it is: {e}")),
+        Error::Object(e) => Ok(format!("cannot be made on this file system ({e}), and is left as it is")),
+        e => Err(e),
     }
 }

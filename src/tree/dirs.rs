@@ -1,13 +1,14 @@
 //! The chain of open directories from the root of the tree to where work is being done (floor 3).
 //!
 //! A directory keeps its times and mode while files in it come and go: they are put back, or set to what is wanted, when the chain
-//! leaves it.
+//! leaves it. Where the file system is not synced as a whole, a directory that was changed is synced then, too.
 
 use crate::entry::Meta;
 use crate::fs::clock;
 use crate::fs::dir::Dir;
 use crate::fs::meta::At;
 use crate::fs::stat::Stat;
+use crate::fs::sync::Durability;
 use crate::path::RelPath;
 use std::io;
 
@@ -24,14 +25,15 @@ struct Open {
 pub(super) struct Dirs {
     chain: Vec<Open>,
     is_root: bool,
+    durability: Durability,
     /// Directories whose times or mode could not be set when they were left.
     pub(super) failures: Vec<(RelPath, io::Error)>,
 }
 
 impl Dirs {
-    pub(super) fn new(root: Dir) -> Self {
+    pub(super) fn new(root: Dir, durability: Durability) -> Self {
         let chain = vec![Open { path: RelPath::root(), dir: root, before: None, wanted: None }];
-        Self { chain, is_root: clock::is_root(), failures: Vec::new() }
+        Self { chain, is_root: clock::is_root(), durability, failures: Vec::new() }
     }
 
     /// Opens the directory `path`, leaving others.
@@ -85,15 +87,16 @@ impl Dirs {
     fn put_right(&self, open: &Open) -> io::Result<()> {
         let at = At::dir(&open.dir);
         match (&open.wanted, &open.before) {
-            (Some(meta), _) => at.change(&open.dir.stat_self()?, meta, false, self.is_root),
+            (Some(meta), _) => at.change(&open.dir.stat_self()?, meta, false, self.is_root)?,
             (None, Some(before)) => {
                 if !self.is_root && before.mode & 0o300 != 0o300 {
                     at.set_mode(before.mode)?;
                 }
-                at.set_mtime(before.mtime)
+                at.set_mtime(before.mtime)?;
             }
-            (None, None) => Ok(()),
+            (None, None) => return Ok(()),
         }
+        if self.durability == Durability::EachFile { open.dir.sync() } else { Ok(()) }
     }
 
     /// Leaves everything, the root last.

@@ -7,10 +7,11 @@
 
 pub mod apply;
 mod dirs;
+mod make;
 pub mod plan;
 mod publish;
 pub mod relink;
-mod stage;
+pub mod stage;
 
 use crate::path::RelPath;
 use crate::{manifest, store};
@@ -35,12 +36,29 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
+    /// An object that the file system of the tree cannot hold, or that we may not make there; the rest is not held back by it.
+    #[error("{0}")]
+    Object(io::Error),
+    /// Something that was found in the tree could be neither left there nor removed.
+    #[error(
+        "what was found in the tree in place of a known file lies in {0}/ready now: nothing was lost; run the same command again, which takes it \
+         into the store"
+    )]
+    Displaced(String),
     /// The file system could not be synced: what it lost cannot be known.
     #[error(
         "cannot sync the file system of the tree: {0}; the run is given up, the next one starts from what is really there"
     )]
     Sync(io::Error),
     /// The stage could not be used.
-    #[error("cannot use the folder for staged files: {0}")]
-    Folder(io::Error),
+    #[error("cannot use {path}, the folder for staged files: {source}")]
+    Folder {
+        /// The folder.
+        path: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The root of the tree could not be opened again.
+    #[error("cannot open the root of the tree: {0}")]
+    Root(io::Error),
 }

@@ -30,6 +30,8 @@ pub enum Action {
     Meta {
         /// What it shall be.
         new: Entry,
+        /// What is there; nothing where that is a directory that has just been made.
+        old: Option<Entry>,
     },
     /// Remove a file, or a directory that is empty by then.
     Remove {
@@ -42,7 +44,7 @@ impl Action {
     /// Where it takes place.
     pub fn path(&self) -> &RelPath {
         match self {
-            Self::Put { new, .. } | Self::Link { new, .. } | Self::Meta { new } => &new.path,
+            Self::Put { new, .. } | Self::Link { new, .. } | Self::Meta { new, .. } => &new.path,
             Self::Remove { old } => &old.path,
         }
     }
@@ -55,7 +57,7 @@ impl Action {
     fn destroys(&self) -> bool {
         match self {
             Self::Put { old, .. } | Self::Link { old, .. } => old.is_some(),
-            Self::Meta { new } => !new.is_directory(),
+            Self::Meta { new, .. } => !new.is_directory(),
             Self::Remove { .. } => true,
         }
     }
@@ -143,7 +145,9 @@ fn decide(change: Change, scope: Scope<'_>) -> Option<Action> {
         _ if standing == Standing::Outside => None,
         (None, None) => None,
         // The root is always there: above the selection it is none of our business, inside it gets its metadata.
-        (None, Some(new)) if new.path.is_root() => (standing == Standing::Inside).then_some(Action::Meta { new }),
+        (None, Some(new)) if new.path.is_root() => {
+            (standing == Standing::Inside).then_some(Action::Meta { new, old: None })
+        }
         (None, Some(new)) => Some(put(new, None)),
         // Above the selection only missing directories are ours to make.
         (Some(_), _) if standing == Standing::Above => None,
@@ -160,11 +164,10 @@ fn replace(old: Entry, new: Entry, owners: bool) -> Option<Action> {
     if old.node != new.node || matches!(new.node, Node::HardLink { .. }) {
         return Some(put(new, Some(old)));
     }
-    let mut as_far_as_possible = old.meta;
-    if !owners {
-        (as_far_as_possible.uid, as_far_as_possible.gid) = (new.meta.uid, new.meta.gid);
-    }
-    (as_far_as_possible != new.meta).then_some(Action::Meta { new })
+    let (was, will) = (&old.meta, &new.meta);
+    let alike = (was.mode, was.mtime, &was.xattrs) == (will.mode, will.mtime, &will.xattrs)
+        && (!owners || (was.uid, was.gid) == (will.uid, will.gid));
+    (!alike).then_some(Action::Meta { new, old: Some(old) })
 }
 
 /// What a plan amounts to.

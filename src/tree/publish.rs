@@ -1,26 +1,45 @@
-//! Putting staged files into the tree by rename, and taking old ones out (floor 3).
+//! Putting staged objects into the tree by rename, and taking old ones out (floor 3).
 //!
 //! A replaced file is swapped out atomically and looked at before it may go: only what is known to be in the store is unlinked. What turns out to
-//! be something else is swapped back and reported.
+//! be something else is swapped back and reported; where even that fails it stays in the stage, for the next run to save.
 
 use super::dirs::Dirs;
-use super::stage::Stage;
+use super::stage::Waiting;
 use crate::entry::{Entry, Node, Time};
 use crate::fs::clock;
 use crate::fs::dir::Dir;
 use crate::fs::meta::At;
 use crate::fs::stat::Stat;
+use crate::fs::sync::Durability;
 use crate::path::RelPath;
+use crate::scan::selection::{Selection, Standing};
 use rustix::fs::FileType;
+use std::collections::HashSet;
 use std::io;
 
 pub(super) struct Publisher<'a> {
-    pub(super) stage: &'a Stage,
     pub(super) dirs: Dirs,
     /// A second chain, for the leaders of hard links.
     pub(super) leaders: Dirs,
+    pub(super) selection: &'a Selection,
     /// What has an earlier ctime is as it was seen.
     pub(super) trusted: Time,
+    pub(super) durability: Durability,
+    /// Directories that should have gone and stay, because EXCLUDE names all that is in them.
+    pub(super) kept: HashSet<RelPath>,
+}
+
+/// Why something could not be put in place.
+struct Refused {
+    why: io::Error,
+    /// Whether what is in the stage now may be somebody else's: it stays there.
+    keep: bool,
+}
+
+impl From<io::Error> for Refused {
+    fn from(why: io::Error) -> Self {
+        Self { why, keep: false }
+    }
 }
 
 fn conflict() -> io::Error {
@@ -40,39 +59,39 @@ fn is_as_known(stat: &Stat, entry: &Entry) -> bool {
 }
 
 impl Publisher<'_> {
-    /// Puts the staged object `staged` at the place of `new`.
-    pub(super) fn put(&mut self, staged: &[u8], new: &Entry, old: Option<&Entry>) -> io::Result<()> {
+    /// Puts a staged object at the place of `new`. Whatever happens, nothing of ours is left in the stage.
+    pub(super) fn put(&mut self, staged: Waiting<'_>, new: &Entry, old: Option<&Entry>) -> io::Result<()> {
         if new.is_directory() && old.is_some_and(Entry::is_directory) {
-            return self.meta(new);
+            staged.discard()?;
+            return self.meta(new, old);
         }
+        self.place(staged, new, old).map_err(|refused| drop_unless_kept(staged, refused))?;
+        if new.is_directory() { self.meta(new, None) } else { Ok(()) }
+    }
+
+    fn place(&mut self, staged: Waiting<'_>, new: &Entry, old: Option<&Entry>) -> Result<(), Refused> {
         let dir = self.dirs.enter_parent(&new.path)?;
         match old {
-            None => self.stage.dir().rename_new(staged, dir, new.path.name())?,
-            Some(old) => replace(self.stage, dir, staged, old, self.trusted)?,
+            None => Ok(staged.dir.rename_new(staged.name, dir, new.path.name())?),
+            Some(old) => replace(staged, dir, old, self.trusted),
         }
-        if new.is_directory() { self.meta(new) } else { Ok(()) }
     }
 
     /// Makes `new` a further name of its leader.
-    pub(super) fn link(&mut self, staged: &[u8], new: &Entry, old: Option<&Entry>) -> io::Result<()> {
+    pub(super) fn link(&mut self, staged: Waiting<'_>, new: &Entry, old: Option<&Entry>) -> io::Result<()> {
         let Node::HardLink { leader } = &new.node else { return Ok(()) };
-        let parent = leader.parent().unwrap_or_default();
-        let leader_dir = self.leaders.enter(&parent)?;
+        let leader_dir = self.leaders.enter(&leader.parent().unwrap_or_default())?;
         let wanted = leader_dir.stat(leader.name())?;
-        let dir = self.dirs.enter_parent(&new.path)?;
-        let there = dir.stat_if_any(new.path.name())?;
+        let there = self.dirs.enter_parent(&new.path)?.stat_if_any(new.path.name())?;
         if there.is_some_and(|s| (s.device, s.inode) == (wanted.device, wanted.inode)) {
             return Ok(());
         }
-        self.stage.link(leader_dir, leader, staged)?;
-        match old {
-            None => self.stage.dir().rename_new(staged, dir, new.path.name()),
-            Some(old) => replace(self.stage, dir, staged, old, self.trusted),
-        }
+        leader_dir.link(leader.name(), staged.dir, staged.name)?;
+        self.place(staged, new, old).map_err(|refused| drop_unless_kept(staged, refused))
     }
 
-    /// Gives what is there its metadata; a directory gets it when it is left.
-    pub(super) fn meta(&mut self, new: &Entry) -> io::Result<()> {
+    /// Gives what is there its metadata, if it still is what was seen; a directory gets it when it is left.
+    pub(super) fn meta(&mut self, new: &Entry, old: Option<&Entry>) -> io::Result<()> {
         if new.is_directory() {
             match self.dirs.enter(&new.path) {
                 // Closed even to us, who are its owner: nothing in it is changed, so it need not be entered.
@@ -84,34 +103,61 @@ impl Publisher<'_> {
                 }
             }
         }
-        let parent = new.path.parent().unwrap_or_default();
-        let dir = self.dirs.enter(&parent)?;
+        let dir = self.dirs.enter(&new.path.parent().unwrap_or_default())?;
         let name = new.path.name();
-        let is_symlink = matches!(new.node, Node::Symlink { .. });
+        // Old times on content that someone has just written would hide it from every later look.
+        let check = |stat: &Stat| match old {
+            Some(old) if !old.is_directory() && !is_safe(stat, old, self.trusted) => Err(conflict()),
+            _ => Ok(()),
+        };
         if matches!(new.node, Node::File { .. }) {
             let (file, stat) = dir.open_file(name)?;
-            return At::file(&file).change(&stat, &new.meta, false, clock::is_root());
+            check(&stat)?;
+            At::file(&file).change(&stat, &new.meta, false, clock::is_root())?;
+            return if self.durability == Durability::EachFile { file.sync_all() } else { Ok(()) };
         }
-        At::Name(dir, name).change(&dir.stat(name)?, &new.meta, is_symlink, clock::is_root())
+        let stat = dir.stat(name)?;
+        check(&stat)?;
+        let is_symlink = matches!(new.node, Node::Symlink { .. });
+        At::Name(dir, name).change(&stat, &new.meta, is_symlink, clock::is_root())
     }
 
     /// Takes `old` out of the tree.
-    pub(super) fn remove(&mut self, staged: &[u8], old: &Entry) -> io::Result<()> {
+    pub(super) fn remove(&mut self, staged: Waiting<'_>, old: &Entry) -> io::Result<()> {
+        if old.is_directory() {
+            return self.remove_dir(old);
+        }
         let dir = self.dirs.enter_parent(&old.path)?;
         let name = old.path.name();
-        if old.is_directory() {
-            return dir.remove_dir(name);
-        }
         let Some(stat) = dir.stat_if_any(name)? else { return Ok(()) };
         if !is_safe(&stat, old, self.trusted) {
             return Err(conflict());
         }
-        dir.rename_new(name, self.stage.dir(), staged)?;
-        if is_same_after_rename(&self.stage.dir().stat(staged)?, &stat) {
-            self.stage.dir().unlink(staged)
+        dir.rename_new(name, staged.dir, staged.name)?;
+        if is_same_after_rename(&staged.dir.stat(staged.name)?, &stat) {
+            staged.dir.unlink(staged.name)
         } else {
-            self.stage.dir().rename_new(staged, dir, name)?;
+            staged.dir.rename_new(staged.name, dir, name)?;
             Err(conflict())
+        }
+    }
+
+    /// Takes an empty directory out of the tree; one that is left with nothing but what EXCLUDE names, which is not ours, stays.
+    fn remove_dir(&mut self, old: &Entry) -> io::Result<()> {
+        let dir = self.dirs.enter_parent(&old.path)?;
+        let outcome = dir.remove_dir(old.path.name());
+        match outcome {
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                for name in dir.child(old.path.name())?.names()? {
+                    let path = old.path.join(&name).map_err(io::Error::other)?;
+                    if self.selection.standing(&path) != Standing::Outside && !self.kept.contains(&path) {
+                        return Err(e);
+                    }
+                }
+                self.kept.insert(old.path.clone());
+                Ok(())
+            }
+            other => other,
         }
     }
 
@@ -120,6 +166,14 @@ impl Publisher<'_> {
         self.dirs.finish();
         self.dirs.failures
     }
+}
+
+fn drop_unless_kept(staged: Waiting<'_>, refused: Refused) -> io::Error {
+    if !refused.keep {
+        // What resists is found when the batch ends.
+        let _dropped = staged.discard();
+    }
+    refused.why
 }
 
 /// As known, and the very inode that was looked at, unchanged since. A file with several names changes its ctime whenever one of them comes or
@@ -133,26 +187,46 @@ fn is_same_after_rename(now: &Stat, before: &Stat) -> bool {
     (now.inode, now.size, now.mtime, now.kind) == (before.inode, before.size, before.mtime, before.kind)
 }
 
-/// Swaps the staged object with what is there, looks at what came out, and lets it go or swaps it back.
-fn replace(stage: &Stage, dir: &Dir, staged: &[u8], old: &Entry, trusted: Time) -> io::Result<()> {
+/// Swaps a staged object with what is there, looks at what came out, and lets it go or swaps it back.
+fn replace(staged: Waiting<'_>, dir: &Dir, old: &Entry, trusted: Time) -> Result<(), Refused> {
     let name = old.path.name();
     let Some(before) = dir.stat_if_any(name)? else {
-        return stage.dir().rename_new(staged, dir, name);
+        return Ok(staged.dir.rename_new(staged.name, dir, name)?);
     };
-    if !old.is_directory() && !is_safe(&before, old, trusted) {
-        return Err(conflict());
+    if old.is_directory() {
+        make_movable(dir, name, &before)?;
+    } else if !is_safe(&before, old, trusted) {
+        return Err(conflict().into());
     }
-    stage.dir().exchange(staged, dir, name)?;
-    let displaced = stage.dir().stat(staged)?;
+    let ours = staged.dir.stat(staged.name)?;
+    staged.dir.exchange(staged.name, dir, name)?;
+    let uncertain = |why| Refused { why, keep: true };
+    let displaced = staged.dir.stat(staged.name).map_err(uncertain)?;
     let gone = if old.is_directory() {
-        stage.dir().remove_dir(staged)
+        staged.dir.remove_dir(staged.name)
     } else if is_same_after_rename(&displaced, &before) {
-        stage.dir().unlink(staged)
+        staged.dir.unlink(staged.name)
     } else {
         Err(conflict())
     };
-    if gone.is_err() {
-        stage.dir().exchange(staged, dir, name)?;
+    let Err(why) = gone else { return Ok(()) };
+    staged.dir.exchange(staged.name, dir, name).map_err(uncertain)?;
+    let back = staged.dir.stat(staged.name).map_err(uncertain)?;
+    Err(Refused { why, keep: (back.device, back.inode) != (ours.device, ours.inode) })
+}
+
+/// A directory that is to give way must be one, and empty by now: else it does not even begin to move. An ordinary user must be able to write to
+/// a directory to move it.
+fn make_movable(parent: &Dir, name: &[u8], stat: &Stat) -> io::Result<()> {
+    if !stat.is_directory() {
+        return Err(conflict());
     }
-    gone
+    let dir = parent.child(name)?;
+    if !dir.names()?.is_empty() {
+        return Err(io::Error::other("it is to give way to something else and is not empty; it is left as it is"));
+    }
+    if !clock::is_root() && stat.mode & 0o200 == 0 {
+        At::dir(&dir).set_mode(stat.mode | 0o700)?;
+    }
+    Ok(())
 }

@@ -1,138 +1,149 @@
-//! Making files aside, complete with content and metadata, so that a rename puts them into the tree whole (floor 3).
+//! The folder where files wait, on the file system of the tree (floor 3).
+//!
+//! ```text
+//! stage/making/   files of a batch, not finished: nothing else ever lies here, so it may be emptied unseen
+//! stage/ready/    the finished batch; what an exchange takes out of the tree comes here until it has been looked at
+//! ```
+//!
+//! What a run that was killed left in `ready` may have belonged to somebody: it is never removed before it is in the store
+//! (`mirror/leftover.rs` sees to that).
 
 use super::Error;
-use crate::entry::{Entry, Extent, Node};
-use crate::fs::clock;
-use crate::fs::content::write_at;
 use crate::fs::dir::Dir;
-use crate::fs::meta::{At, clear_default_acl};
-use crate::manifest::extents;
-use crate::path::{RelPath, shown_path};
-use crate::store::chunks::ChunkReader;
-use rustix::fs::FileType;
-use std::fs::File;
+use crate::fs::meta::clear_default_acl;
+use crate::fs::sync::Durability;
+use crate::path::{shown, shown_path};
 use std::io;
 use std::path::Path;
 
-/// The folder where files wait, on the file system of the tree.
+const MAKING: &[u8] = b"making";
+/// The folder of a batch that is being published.
+pub const READY: &str = "ready";
+
+/// A stage that is ours alone and empty.
 #[derive(Debug)]
 pub(super) struct Stage {
     dir: Dir,
     path: String,
+    durability: Durability,
 }
 
-/// Either side of writing a staged file: the store that is read or the disk that is written.
-enum Failure {
-    Read(Error),
-    Write(io::Error),
+/// An object in the stage.
+#[derive(Clone, Copy)]
+pub(super) struct Waiting<'a> {
+    pub(super) dir: &'a Dir,
+    pub(super) name: &'a [u8],
 }
 
-impl<E: Into<Error>> From<E> for Failure {
-    fn from(e: E) -> Self {
-        Self::Read(e.into())
+impl Waiting<'_> {
+    /// Removes it; a directory must be empty.
+    pub(super) fn discard(&self) -> io::Result<()> {
+        if self.dir.stat(self.name)?.is_directory() {
+            self.dir.remove_dir(self.name)
+        } else {
+            self.dir.unlink(self.name)
+        }
     }
 }
 
 impl Stage {
-    /// Uses this folder, which must be ours alone; what an interrupted run left in it goes: each such file was made from the store, or was
-    /// displaced from the tree after it had been found in the store.
+    /// Uses this folder. What an interrupted run had not finished goes; what it had displaced must have been saved and forgotten before.
     pub(super) fn open(dir: Dir, path: &Path) -> Result<Self, Error> {
-        clear_default_acl(&dir).map_err(Error::Folder)?;
-        let stage = Self { dir, path: shown_path(path) };
-        stage.clear()?;
-        Ok(stage)
-    }
-
-    /// Removes what is left: files that could not be put in place, which were all made from the store.
-    pub(super) fn clear(&self) -> Result<(), Error> {
-        let names = self.dir.names().map_err(Error::Folder)?;
-        if let Some(foreign) = names.iter().find(|name| !Self::is_ours(name)) {
-            let message = format!("{} in it is not of this program", crate::path::shown(foreign));
-            return Err(Error::Folder(io::Error::other(message)));
+        let path = shown_path(path);
+        let unusable = |source| Error::Folder { path: path.clone(), source };
+        clear_default_acl(&dir).map_err(unusable)?;
+        let durability = Durability::of(&dir).map_err(unusable)?;
+        let stage = Self { dir, path, durability };
+        stage.clear_making().map_err(|e| stage.unusable(e))?;
+        stage.end()?;
+        match stage.dir.names().map_err(|e| stage.unusable(e))?.first() {
+            None => Ok(stage),
+            Some(name) => Err(stage.unusable(foreign(name))),
         }
-        names.iter().try_for_each(|name| self.discard(name)).map_err(Error::Folder)
     }
 
-    pub(super) const fn dir(&self) -> &Dir {
-        &self.dir
+    fn unusable(&self, source: io::Error) -> Error {
+        Error::Folder { path: self.path.clone(), source }
     }
 
-    /// Name of the staged file of an action.
-    pub(super) fn name(number: usize) -> Vec<u8> {
-        format!("{number:x}").into_bytes()
+    /// Where it is, for messages.
+    pub(super) fn path(&self) -> &str {
+        &self.path
     }
 
-    /// Whether this can be a name that [`Stage::name`] gave: nothing else is ever removed.
-    fn is_ours(name: &[u8]) -> bool {
-        name.len() <= 8 && name.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
+    /// How files are made durable here.
+    pub(super) const fn durability(&self) -> Durability {
+        self.durability
     }
 
-    /// Removes a staged file, or a directory that is empty.
-    pub(super) fn discard(&self, name: &[u8]) -> io::Result<()> {
-        if self.dir.stat(name)?.is_directory() { self.dir.remove_dir(name) } else { self.dir.unlink(name) }
+    /// Begins a batch: the folder to make its objects in.
+    pub(super) fn begin(&self) -> Result<Dir, Error> {
+        self.dir.make_dir(MAKING).and_then(|()| self.dir.child(MAKING)).map_err(|e| self.unusable(e))
     }
 
-    /// Makes the object of an entry under a name; a directory is made empty and bare.
-    pub(super) fn make(&self, name: &[u8], entry: &Entry, reader: &mut dyn ChunkReader) -> Result<(), Error> {
-        let made = match &entry.node {
-            Node::File { .. } => self.make_file(name, entry, reader),
-            _ => self.make_other(name, entry).map_err(Failure::Write),
+    /// All objects of the batch are complete: makes their content durable and the folder known as one that must not be emptied unseen.
+    pub(super) fn finish(&self, making: &Dir, any_file: bool) -> Result<(), Error> {
+        match self.durability {
+            Durability::Whole if any_file => making.sync_file_system().map_err(Error::Sync)?,
+            Durability::Whole => {}
+            // The files themselves were synced as they were made.
+            Durability::EachFile => making.sync().map_err(Error::Sync)?,
+        }
+        self.dir.rename_new(MAKING, &self.dir, READY.as_bytes()).map_err(|e| self.unusable(e))?;
+        if self.durability == Durability::EachFile { self.dir.sync().map_err(Error::Sync) } else { Ok(()) }
+    }
+
+    /// Ends a batch; what is still there is not ours to remove.
+    pub(super) fn end(&self) -> Result<(), Error> {
+        match self.dir.remove_dir(READY.as_bytes()) {
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Err(Error::Displaced(self.path.clone())),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.unusable(e)),
+            _ => Ok(()),
+        }
+    }
+
+    fn clear_making(&self) -> io::Result<()> {
+        let making = match self.dir.child(MAKING) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
         };
-        made.map_err(|failure| match failure {
-            Failure::Read(e) => e,
-            Failure::Write(source) => Error::Stage { stage: self.path.clone(), path: entry.path.clone(), source },
-        })
-    }
-
-    fn make_file(&self, name: &[u8], entry: &Entry, reader: &mut dyn ChunkReader) -> Result<(), Failure> {
-        let Node::File { size, content } = &entry.node else { return Ok(()) };
-        let file = self.dir.create_file(name).map_err(Failure::Write)?;
-        let (mut at, mut hole_last) = (0_u64, false);
-        extents::for_each(content, reader, &mut |extent, reader| {
-            hole_last = matches!(extent, Extent::Hole { .. });
-            if let Extent::Data { id, length } = *extent {
-                let bytes = reader.read(&crate::entry::ChunkRef { id, length })?;
-                write_at(&file, at, bytes).map_err(Failure::Write)?;
-            }
-            at = at.saturating_add(extent.length());
-            Ok::<(), Failure>(())
-        })?;
-        if at != *size {
-            return Err(Failure::Write(io::Error::other("its extents do not make up its size")));
+        let names = making.names()?;
+        if let Some(name) = names.iter().find(|name| !is_ours(name)) {
+            return Err(foreign(name));
         }
-        finish_file(&file, entry, hole_last.then_some(*size)).map_err(Failure::Write)
-    }
-
-    fn make_other(&self, name: &[u8], entry: &Entry) -> io::Result<()> {
-        let is_root = clock::is_root();
-        let at = At::Name(&self.dir, name);
-        let special = |kind, device| {
-            self.dir.make_special(name, kind, device)?;
-            at.give(&entry.meta, false, is_root)
-        };
-        match &entry.node {
-            Node::Directory => self.dir.make_dir(name),
-            Node::Symlink { target } => {
-                self.dir.make_symlink(target, name)?;
-                at.give(&entry.meta, true, is_root)
-            }
-            Node::Fifo => special(FileType::Fifo, (0, 0)),
-            Node::Socket => special(FileType::Socket, (0, 0)),
-            Node::CharDevice { major, minor } => special(FileType::CharacterDevice, (*major, *minor)),
-            Node::BlockDevice { major, minor } => special(FileType::BlockDevice, (*major, *minor)),
-            Node::File { .. } | Node::HardLink { .. } => Ok(()),
-        }
-    }
-
-    /// Makes a further name of a file in the tree.
-    pub(super) fn link(&self, leader_dir: &Dir, leader: &RelPath, name: &[u8]) -> io::Result<()> {
-        leader_dir.link(leader.name(), &self.dir, name)
+        names.iter().try_for_each(|name| Waiting { dir: &making, name }.discard())?;
+        self.dir.remove_dir(MAKING)
     }
 }
 
-fn finish_file(file: &File, entry: &Entry, length: Option<u64>) -> io::Result<()> {
-    if let Some(length) = length {
-        file.set_len(length)?;
+/// Name of the staged object of an action of a batch.
+pub(super) fn name(number: usize) -> Vec<u8> {
+    format!("{number:x}").into_bytes()
+}
+
+fn foreign(name: &[u8]) -> io::Error {
+    io::Error::other(format!("{} in it is not of this program: move it away", shown(name)))
+}
+
+/// Whether this can be a name that [`name`] gave: nothing else is ever removed.
+fn is_ours(name: &[u8]) -> bool {
+    name.len() <= 8 && name.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
+}
+
+/// Whether an interrupted run left something in this stage that it had finished, or displaced.
+pub fn has_leftover(stage: &Dir) -> io::Result<bool> {
+    match stage.child(READY.as_bytes()) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        other => Ok(!other?.names()?.is_empty()),
     }
-    At::file(file).give(&entry.meta, false, clock::is_root())
+}
+
+/// Empties a stage, when what an interrupted run left in it is in the store.
+pub fn clear(stage: Dir, path: &Path) -> Result<(), Error> {
+    let unusable = |source| Error::Folder { path: shown_path(path), source };
+    match stage.child(READY.as_bytes()) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        ready => ready.and_then(|ready| ready.remove_contents()).map_err(unusable)?,
+    }
+    Stage::open(stage, path).map(drop)
 }

@@ -15,6 +15,7 @@ mod damage;
 mod held;
 mod mishaps;
 mod nights;
+mod stage;
 mod support;
 mod table;
 mod words;

@@ -326,7 +326,8 @@ pub(crate) fn files(folder: &Path) -> BTreeSet<PathBuf> {
     }
     for name in names(folder) {
         let path = folder.join(name);
-        let facts = path.symlink_metadata().unwrap();
+        // A running program may have moved it since.
+        let Ok(facts) = path.symlink_metadata() else { continue };
         if facts.is_dir() {
             found.extend(files(&path));
         } else if facts.is_file() {

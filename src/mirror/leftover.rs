@@ -1,0 +1,112 @@
+//! What a run that was killed left in its stage (floor 4).
+//!
+//! Nearly always that was made from the store, or is in the store since the tree was looked at. But a file that someone wrote between the look and the
+//! exchange, just before the run was killed, is nowhere else: so whatever the store does not have becomes a `rescue` snapshot before it goes.
+
+use super::Error;
+use super::service::{Draft, MirrorService};
+use crate::entry::{Node, Time};
+use crate::format::snapshot::{Kind, Record};
+use crate::fs::Error as FsError;
+use crate::fs::dir::Dir;
+use crate::manifest::cursor::Cursor;
+use crate::monitor::{Monitor, Silent};
+use crate::path::RelPath;
+use crate::scan::selection::Selection;
+use crate::source::snapshot::{Request, Taken, Trust, take};
+use crate::store::chunks::{ChunkSource, ChunkStore};
+use crate::store::dry::Dry;
+use crate::tree::stage::{READY, clear, has_leftover};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A stage that may hold what an interrupted run left.
+#[derive(Clone, Copy)]
+pub struct Leftover<'a> {
+    /// The folder, under the lock of whoever uses it.
+    pub stage: &'a Dir,
+    /// Where it is, for messages.
+    pub path: &'a Path,
+    /// The place that it belongs to, for the record.
+    pub place: &'a [u8],
+}
+
+impl Leftover<'_> {
+    /// Takes what the store does not have into a snapshot of its own, and empties the stage.
+    pub fn tidy(&self, mirror: &dyn MirrorService, now: Time, monitor: &dyn Monitor) -> Result<Option<Record>, Error> {
+        let fail = |e| FsError::new("look into", self.path, e);
+        let nothing = !has_leftover(self.stage).map_err(fail)? || self.is_known(mirror)?;
+        let record = if nothing { None } else { Some(self.save(mirror, now)?) };
+        if let Some(record) = &record {
+            monitor.note(&format!(
+                "an interrupted run had taken something out of the tree that was in no snapshot: it is snapshot {} now; to look at it: \
+                 -restore --snapshot {} --to FOLDER",
+                record.sequence, record.sequence
+            ));
+        }
+        clear(self.stage.try_clone().map_err(fail)?, self.path)?;
+        Ok(record)
+    }
+
+    /// Whether the store has all content that lies here.
+    fn is_known(&self, mirror: &dyn MirrorService) -> Result<bool, Error> {
+        let dry = Dry::new(mirror);
+        let taken = self.take(&dry, mirror)?;
+        if dry.was_given_data() || taken.totals.problems > 0 {
+            return Ok(false);
+        }
+        let mut cursor = Cursor::new(taken.root, dry.reader()?)?;
+        while let Some(entry) = cursor.next_entry()? {
+            // Where a link points is in no chunk.
+            if matches!(entry.node, Node::Symlink { .. }) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn take(&self, store: &dyn ChunkStore, mirror: &dyn MirrorService) -> Result<Taken, Error> {
+        let root = self.stage.try_clone().map_err(|e| FsError::new("look into", self.path, e))?;
+        let selection = selection()?;
+        let request = Request {
+            root: Arc::new(root),
+            selection: &selection,
+            parent: None,
+            trust: Trust::Nothing,
+            of_mirror: false,
+            filter: None,
+            chunker: mirror.chunker(),
+        };
+        Ok(take(request, store, &Silent)?)
+    }
+
+    fn save(&self, mirror: &dyn MirrorService, now: Time) -> Result<Record, Error> {
+        let taken = self.take(mirror, mirror)?;
+        if taken.totals.problems > 0 {
+            let path = crate::path::shown_path(self.path);
+            return Err(Error::Refused(format!(
+                "{path}/{READY} holds what an interrupted run took out of the tree, and it cannot be read: move it to a safe place and run this again"
+            )));
+        }
+        if let Some(record) = mirror.newest(|record| record.kind == Kind::Rescue && record.root == taken.root)? {
+            return Ok(record);
+        }
+        mirror.commit(Draft {
+            kind: Kind::Rescue,
+            time: now,
+            source: self.place.to_vec(),
+            dirs: selection()?.tops().to_vec(),
+            root: taken.root,
+            totals: taken.totals,
+            users: Vec::new(),
+            groups: Vec::new(),
+            note: "left in the stage by an interrupted run".to_owned(),
+        })
+    }
+}
+
+fn selection() -> Result<Selection, Error> {
+    let unlikely = |e: &dyn std::fmt::Display| Error::Refused(e.to_string());
+    let ready = RelPath::new(READY).map_err(|e| unlikely(&e))?;
+    Selection::new([ready], &[]).map_err(|e| unlikely(&e))
+}

@@ -1,0 +1,121 @@
+//! Making objects aside, complete with content and metadata, so that a rename puts them into the tree whole (floor 3).
+
+use super::Error;
+use super::stage::{Stage, Waiting};
+use crate::entry::{ChunkRef, Entry, Extent, Node};
+use crate::fs::clock;
+use crate::fs::content::write_at;
+use crate::fs::dir::Dir;
+use crate::fs::meta::At;
+use crate::fs::sync::Durability;
+use crate::manifest::extents;
+use crate::store::chunks::ChunkReader;
+use rustix::fs::FileType;
+use rustix::io::Errno;
+use std::fs::File;
+use std::io;
+
+/// Either side of writing a staged file: the store that is read or the disk that is written.
+enum Failure {
+    Read(Error),
+    Write(io::Error),
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(e: E) -> Self {
+        Self::Read(e.into())
+    }
+}
+
+/// What the kernel says of one object that this file system cannot hold, or we may not make; anything else is wrong with the disk itself.
+const OF_ONE_OBJECT: [Errno; 9] = [
+    Errno::PERM,
+    Errno::ACCESS,
+    Errno::NOTSUP,
+    Errno::INVAL,
+    Errno::NAMETOOLONG,
+    Errno::FBIG,
+    Errno::OVERFLOW,
+    Errno::NODEV,
+    Errno::RANGE,
+];
+
+/// Makes the objects of one batch.
+pub(super) struct Maker<'a> {
+    pub(super) stage: &'a Stage,
+    /// The folder to make them in.
+    pub(super) making: &'a Dir,
+}
+
+impl Maker<'_> {
+    /// Makes the object of an entry under a name; a directory is made empty and bare. What fails leaves nothing.
+    pub(super) fn make(&self, name: &[u8], entry: &Entry, reader: &mut dyn ChunkReader) -> Result<(), Error> {
+        let made = match &entry.node {
+            Node::File { .. } => self.make_file(name, entry, reader),
+            _ => self.make_other(name, entry).map_err(Failure::Write),
+        };
+        made.map_err(|failure| {
+            // It may not even have been begun; what cannot be removed is in nobody's way: this folder is emptied by the next run.
+            let _gone = Waiting { dir: self.making, name }.discard();
+            match failure {
+                Failure::Read(e) => e,
+                Failure::Write(e) if is_of_one_object(&e) => Error::Object(e),
+                Failure::Write(source) => {
+                    Error::Stage { stage: self.stage.path().to_owned(), path: entry.path.clone(), source }
+                }
+            }
+        })
+    }
+
+    fn make_file(&self, name: &[u8], entry: &Entry, reader: &mut dyn ChunkReader) -> Result<(), Failure> {
+        let Node::File { size, content } = &entry.node else { return Ok(()) };
+        let file = self.making.create_file(name).map_err(Failure::Write)?;
+        let (mut at, mut hole_last) = (0_u64, false);
+        extents::for_each(content, reader, &mut |extent, reader| {
+            hole_last = matches!(extent, Extent::Hole { .. });
+            if let Extent::Data { id, length } = *extent {
+                let bytes = reader.read(&ChunkRef { id, length })?;
+                write_at(&file, at, bytes).map_err(Failure::Write)?;
+            }
+            at = at.saturating_add(extent.length());
+            Ok::<(), Failure>(())
+        })?;
+        if at != *size {
+            return Err(Failure::Write(io::Error::other("its extents do not make up its size")));
+        }
+        self.finish_file(&file, entry, hole_last.then_some(*size)).map_err(Failure::Write)
+    }
+
+    fn finish_file(&self, file: &File, entry: &Entry, length: Option<u64>) -> io::Result<()> {
+        if let Some(length) = length {
+            file.set_len(length)?;
+        }
+        At::file(file).give(&entry.meta, false, clock::is_root())?;
+        if self.stage.durability() == Durability::EachFile { file.sync_all() } else { Ok(()) }
+    }
+
+    fn make_other(&self, name: &[u8], entry: &Entry) -> io::Result<()> {
+        let is_root = clock::is_root();
+        let at = At::Name(self.making, name);
+        let special = |kind, device| {
+            self.making.make_special(name, kind, device)?;
+            at.give(&entry.meta, false, is_root)
+        };
+        match &entry.node {
+            Node::Directory => self.making.make_dir(name),
+            Node::Symlink { target } => {
+                self.making.make_symlink(target, name)?;
+                at.give(&entry.meta, true, is_root)
+            }
+            Node::Fifo => special(FileType::Fifo, (0, 0)),
+            Node::Socket => special(FileType::Socket, (0, 0)),
+            Node::CharDevice { major, minor } => special(FileType::CharacterDevice, (*major, *minor)),
+            Node::BlockDevice { major, minor } => special(FileType::BlockDevice, (*major, *minor)),
+            Node::File { .. } | Node::HardLink { .. } => Ok(()),
+        }
+    }
+}
+
+fn is_of_one_object(e: &io::Error) -> bool {
+    e.raw_os_error().is_some_and(|n| OF_ONE_OBJECT.iter().any(|errno| errno.raw_os_error() == n))
+}

@@ -1,0 +1,65 @@
+//! What a killed run left in its stage: it is in the store before it goes.
+
+use crate::support::Site;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+fn killed_while_publishing() -> Site {
+    let site = Site::new();
+    site.write("d/a", "one");
+    site.init();
+    fs::create_dir_all(site.mirror(".backup/stage/ready")).unwrap();
+    fs::create_dir_all(site.mirror(".backup/stage/making")).unwrap();
+    fs::write(site.mirror(".backup/stage/making/3"), "half of a file that was being ma").unwrap();
+    site
+}
+
+#[test]
+fn a_file_that_no_snapshot_has_is_taken_into_one() {
+    let site = killed_while_publishing();
+    let ready = site.mirror(".backup/stage/ready");
+    fs::write(ready.join("0"), "written at the last moment").unwrap();
+    fs::create_dir(ready.join("1")).unwrap();
+    fs::write(ready.join("1/inside"), "in a folder that was to give way").unwrap();
+    symlink("where/it/points", ready.join("2")).unwrap();
+    site.run("-backup data").ended(0).warns(&["that was in no snapshot: it is snapshot 2 now"]);
+    let saved = site.restored(2);
+    assert_eq!(fs::read(saved.path().join("ready/0")).unwrap(), b"written at the last moment");
+    assert_eq!(fs::read(saved.path().join("ready/1/inside")).unwrap(), b"in a folder that was to give way");
+    assert_eq!(fs::read_link(saved.path().join("ready/2")).unwrap().to_str(), Some("where/it/points"));
+    assert_eq!(fs::read_dir(site.mirror(".backup/stage")).unwrap().count(), 0);
+    site.mirror_equals_source();
+    site.night();
+}
+
+#[test]
+fn what_the_store_has_already_goes_without_a_word() {
+    let site = killed_while_publishing();
+    fs::write(site.mirror(".backup/stage/ready/0"), "one").unwrap();
+    site.write("d/b", "two");
+    site.night();
+    assert!(site.snapshots().iter().all(|row| row["kind"] == "backup"));
+    assert_eq!(fs::read_dir(site.mirror(".backup/stage")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_restore_saves_what_a_killed_restore_left() {
+    let site = Site::new();
+    site.write("d/a", "one");
+    site.init();
+    site.write("d/a", "changed");
+    fs::create_dir_all(site.src(".backup/stage/ready")).unwrap();
+    for folder in [".backup", ".backup/stage", ".backup/stage/ready"] {
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(site.src(folder), private).unwrap();
+    }
+    fs::write(site.src(".backup/stage/ready/0"), "newer work").unwrap();
+    site.run("-restore data d/a --snapshot 1").ended(0).warns(&["that was in no snapshot"]);
+    assert_eq!(fs::read(site.src("d/a")).unwrap(), b"one");
+    assert!(!site.src(".backup").exists());
+    let found = site.snapshots().into_iter().filter(|row| row["kind"] == "rescue").any(|row| {
+        let place = site.restored(row["sequence"].as_u64().unwrap());
+        fs::read(place.path().join("ready/0")).is_ok_and(|bytes| bytes == b"newer work")
+    });
+    assert!(found, "newer work is in a rescue");
+}

@@ -1,0 +1,212 @@
+//! Materialising against a tree that someone else changes between the look and the publishing: theirs is never lost, and the rest is done.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop")]
+
+use backup::entry::{ChunkRef, Content, Entry, Identity, Meta, Node, Time};
+use backup::fs::clock;
+use backup::fs::dir::Dir;
+use backup::monitor::{Monitor, Phase};
+use backup::path::RelPath;
+use backup::scan::selection::Selection;
+use backup::store;
+use backup::store::chunks::{ChunkReader, ChunkSource};
+use backup::tree::Error;
+use backup::tree::apply::{Applied, Target, apply};
+use backup::tree::plan::Action;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use tempfile::TempDir;
+
+/// A store that holds nothing: empty files need nothing of it.
+struct Nothing;
+
+impl ChunkSource for Nothing {
+    fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, store::Error> {
+        Ok(Box::new(Nothing))
+    }
+}
+
+impl ChunkReader for Nothing {
+    fn read(&mut self, chunk: &ChunkRef) -> Result<&[u8], store::Error> {
+        Err(store::Error::MissingChunk(chunk.id))
+    }
+}
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Monitor for Heard {
+    fn begin(&self, _phase: Phase, _files: Option<u64>, _bytes: Option<u64>) {}
+    fn advance(&self, _files: u64, _bytes: u64) {}
+    fn problem(&self, path: &RelPath, message: &str) {
+        self.0.lock().unwrap().push(format!("{path}: {message}"));
+    }
+    fn wrong(&self, message: &str) {
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+    fn note(&self, message: &str) {
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+}
+
+/// A tree and its stage.
+struct Place {
+    folder: TempDir,
+    heard: Heard,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("tree")).unwrap();
+        fs::create_dir(folder.path().join("stage")).unwrap();
+        Self { folder, heard: Heard::default() }
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.folder.path().join("tree").join(path)
+    }
+
+    /// Applies to a tree that was looked at just now.
+    fn apply(&self, trusted: Time, actions: Vec<Action>) -> Result<Applied, Error> {
+        let root = Dir::open(&self.folder.path().join("tree")).unwrap();
+        let stage_path = self.folder.path().join("stage");
+        let stage = Dir::open(&stage_path).unwrap();
+        let selection = Selection::new([RelPath::root()], &["*.tmp".to_owned()]).unwrap();
+        let target = Target { root: &root, stage, stage_path: &stage_path, selection: &selection, trusted };
+        apply(actions.into_iter().map(Ok), target, &Nothing, &self.heard)
+    }
+
+    fn heard(&self) -> String {
+        self.heard.0.lock().unwrap().join("\n")
+    }
+
+    fn stage_is_empty(&self) -> bool {
+        fs::read_dir(self.folder.path().join("stage")).unwrap().count() == 0
+    }
+}
+
+fn entry(path: &str, node: Node) -> Entry {
+    let mtime = Time { seconds: 1_000_000_000, nanoseconds: 5 };
+    let meta = Meta { mode: 0o644, uid: clock::effective_uid(), gid: 0, mtime, xattrs: Vec::new() };
+    Entry { path: RelPath::new(path).unwrap(), meta, identity: Identity::default(), flags: 0, node }
+}
+
+fn empty(path: &str) -> Entry {
+    entry(path, Node::File { size: 0, content: Content::Direct(Vec::new()) })
+}
+
+/// As it was when the tree was looked at.
+fn seen(place: &Place, path: &str) -> Entry {
+    let facts = fs::symlink_metadata(place.at(path)).unwrap();
+    let mut entry = empty(path);
+    entry.node = Node::File { size: facts.len(), content: Content::Direct(Vec::new()) };
+    entry.meta.mtime = Time { seconds: facts.mtime(), nanoseconds: u32::try_from(facts.mtime_nsec()).unwrap() };
+    entry
+}
+
+#[test]
+fn new_times_are_not_given_to_content_that_someone_has_just_written() {
+    let place = Place::new();
+    fs::write(place.at("a"), "known").unwrap();
+    let old = seen(&place, "a");
+    let trusted = clock::settled();
+    fs::write(place.at("a"), "other").unwrap();
+    let before = fs::metadata(place.at("a")).unwrap();
+    let done = place.apply(trusted, vec![Action::Meta { new: empty("a"), old: Some(old) }]).unwrap();
+    assert_eq!((done.touched, done.failed), (0, 1));
+    let after = fs::metadata(place.at("a")).unwrap();
+    assert_eq!((after.mtime(), after.mtime_nsec()), (before.mtime(), before.mtime_nsec()), "a later look must see it");
+    assert!(place.heard().contains("a: cannot be put in place: it was changed by someone else"), "{}", place.heard());
+}
+
+#[test]
+fn a_file_that_someone_has_just_written_is_not_replaced_nor_removed() {
+    let place = Place::new();
+    for name in ["put", "gone"] {
+        fs::write(place.at(name), "known").unwrap();
+    }
+    let (put, gone) = (seen(&place, "put"), seen(&place, "gone"));
+    let trusted = clock::settled();
+    for name in ["put", "gone", "new"] {
+        fs::write(place.at(name), "theirs").unwrap();
+    }
+    let actions = vec![
+        Action::Remove { old: gone },
+        Action::Put { new: empty("new"), old: None },
+        Action::Put { new: empty("put"), old: Some(put) },
+    ];
+    let done = place.apply(trusted, actions).unwrap();
+    assert_eq!((done.written, done.removed, done.failed), (0, 0, 3));
+    for name in ["put", "gone", "new"] {
+        assert_eq!(fs::read(place.at(name)).unwrap(), b"theirs", "{name}");
+    }
+    assert!(place.stage_is_empty(), "nothing of ours is left over");
+}
+
+#[test]
+fn a_directory_that_someone_has_just_put_a_file_into_stays() {
+    let place = Place::new();
+    fs::create_dir(place.at("d")).unwrap();
+    fs::create_dir(place.at("e")).unwrap();
+    let trusted = clock::settled();
+    fs::write(place.at("d/x"), "theirs").unwrap();
+    fs::write(place.at("e/x"), "theirs").unwrap();
+    let directory = |path| entry(path, Node::Directory);
+    let actions = vec![
+        Action::Put { new: empty("d"), old: Some(directory("d")) },
+        Action::Remove { old: directory("e") },
+        Action::Put { new: empty("f"), old: None },
+    ];
+    let done = place.apply(trusted, actions).unwrap();
+    assert_eq!((done.written, done.failed), (1, 2));
+    assert_eq!(fs::read(place.at("d/x")).unwrap(), b"theirs");
+    assert_eq!(fs::read(place.at("e/x")).unwrap(), b"theirs");
+    assert!(place.stage_is_empty());
+}
+
+#[test]
+fn a_directory_with_nothing_but_excluded_files_stays_without_a_complaint() {
+    let place = Place::new();
+    fs::create_dir_all(place.at("d/e")).unwrap();
+    fs::write(place.at("d/e/x.tmp"), "excluded").unwrap();
+    let trusted = clock::settled();
+    let removed = |path| Action::Remove { old: entry(path, Node::Directory) };
+    let done = place.apply(trusted, vec![removed("d/e"), removed("d")]).unwrap();
+    assert_eq!(done.failed, 0, "{}", place.heard());
+    assert_eq!(fs::read(place.at("d/e/x.tmp")).unwrap(), b"excluded");
+}
+
+#[test]
+fn an_object_that_the_file_system_cannot_hold_does_not_hold_back_the_rest() {
+    let place = Place::new();
+    let long = Node::Symlink { target: vec![b'x'; 5000] };
+    let content = Content::Direct(vec![backup::entry::Extent::Data { id: backup::id::Id::of(b"gone"), length: 4 }]);
+    let lost = entry("lost", Node::File { size: 4, content });
+    let put = |new| Action::Put { new, old: None };
+    let actions = vec![put(empty("a")), put(entry("link", long)), put(lost), put(empty("z"))];
+    let done = place.apply(clock::settled(), actions).unwrap();
+    assert_eq!((done.written, done.failed), (2, 2));
+    assert!(place.at("a").exists() && place.at("z").exists() && !place.at("lost").exists());
+    let heard = place.heard();
+    assert!(heard.contains("link: cannot be made on this file system"), "{heard}");
+    assert!(heard.contains("lost: cannot be had from the store"), "{heard}");
+    assert!(place.stage_is_empty());
+}
+
+#[test]
+fn what_an_interrupted_run_displaced_is_never_removed_unseen() {
+    let place = Place::new();
+    let stage = place.folder.path().join("stage");
+    fs::create_dir_all(stage.join("ready")).unwrap();
+    fs::write(stage.join("ready/0"), "somebody's").unwrap();
+    fs::create_dir_all(stage.join("making")).unwrap();
+    fs::write(stage.join("making/7"), "half of a fi").unwrap();
+    let refused = place.apply(clock::settled(), vec![Action::Put { new: empty("a"), old: None }]);
+    assert!(matches!(refused, Err(Error::Displaced(_))), "{refused:?}");
+    assert_eq!(fs::read(stage.join("ready/0")).unwrap(), b"somebody's");
+    assert!(!stage.join("making").exists(), "what was not finished goes");
+    assert!(!place.at("a").exists());
+}
