@@ -12,6 +12,7 @@
 )]
 
 mod damage;
+mod filesystems;
 mod held;
 mod mishaps;
 mod nights;
