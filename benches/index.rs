@@ -128,5 +128,5 @@ fn merge_million(bencher: Bencher) {
         IndexFile::open(&written(&layout, &rows)).unwrap()
     };
     let files: Vec<IndexFile> = (0..PARTS).map(part).collect();
-    bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| merge(&layout, &files).unwrap());
+    bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| merge(&layout, &files, &|_| false).unwrap());
 }

@@ -3,6 +3,7 @@
 use super::build;
 use super::file::IndexFile;
 use crate::format::index::{BlockRow, ChunkRow, ContainerRow};
+use crate::id::Id;
 use crate::store::Error;
 use crate::store::layout::Layout;
 use std::path::PathBuf;
@@ -25,8 +26,9 @@ pub fn choose(sizes: &[u64], limit: usize) -> usize {
     take
 }
 
-/// Writes one index that holds all rows of `files`.
-pub fn merge(layout: &Layout, files: &[IndexFile]) -> Result<PathBuf, Error> {
+/// Writes one index that holds all rows of `files`. Of several places of a chunk one in a pack that is not lost is kept; a chunk that is in
+/// lost packs only keeps its row, so that it is still known where it was.
+pub fn merge(layout: &Layout, files: &[IndexFile], lost: &dyn Fn(&Id) -> bool) -> Result<PathBuf, Error> {
     let (mut containers, mut blocks): (Vec<ContainerRow>, Vec<BlockRow>) = (Vec::new(), Vec::new());
     let mut inputs = Vec::new();
     for file in files {
@@ -42,8 +44,10 @@ pub fn merge(layout: &Layout, files: &[IndexFile]) -> Result<PathBuf, Error> {
         }
         inputs.push(Input { file, next: 0, first_block });
     }
-    let count = Merged::new(&inputs)?.try_fold(0_u64, |n, row| row.map(|_| n + 1))?;
-    build::write(layout, &containers, &blocks, count, Merged::new(&inputs)?)
+    let pack = |row: &ChunkRow| blocks.get(row.block as usize).and_then(|b| containers.get(b.container as usize));
+    let is_lost = |row: &ChunkRow| pack(row).is_none_or(|pack| lost(&pack.name));
+    let count = Merged::new(&inputs, &is_lost)?.try_fold(0_u64, |n, row| row.map(|_| n + 1))?;
+    build::write(layout, &containers, &blocks, count, Merged::new(&inputs, &is_lost)?)
 }
 
 #[derive(Clone, Copy)]
@@ -64,33 +68,41 @@ impl Input<'_> {
     }
 }
 
-/// The rows of all inputs in order; of several for one chunk, the first.
+/// The rows of all inputs in order; of several for one chunk, the first that is not lost, or else the first.
 struct Merged<'a> {
     inputs: Vec<(Input<'a>, Option<ChunkRow>)>,
-    last: Option<ChunkRow>,
+    is_lost: &'a dyn Fn(&ChunkRow) -> bool,
 }
 
 impl<'a> Merged<'a> {
-    fn new(inputs: &[Input<'a>]) -> Result<Self, Error> {
+    fn new(inputs: &[Input<'a>], is_lost: &'a dyn Fn(&ChunkRow) -> bool) -> Result<Self, Error> {
         let inputs = inputs.iter().map(|input| {
             let mut input = *input;
             let head = input.take()?;
             Ok((input, head))
         });
-        Ok(Self { inputs: inputs.collect::<Result<_, Error>>()?, last: None })
+        Ok(Self { inputs: inputs.collect::<Result<_, Error>>()?, is_lost })
+    }
+
+    /// Takes the least row, if it is of this chunk.
+    fn take(&mut self, wanted: Option<Id>) -> Result<Option<ChunkRow>, Error> {
+        let least = self.inputs.iter_mut().filter(|(_, head)| head.is_some()).min_by_key(|(_, head)| *head);
+        match least {
+            Some((input, head)) if wanted.is_none() || head.map(|row| row.id) == wanted => {
+                Ok(std::mem::replace(head, input.take()?))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn step(&mut self) -> Result<Option<ChunkRow>, Error> {
-        loop {
-            let least = self.inputs.iter_mut().filter(|(_, head)| head.is_some()).min_by_key(|(_, head)| *head);
-            let Some((input, head)) = least else { return Ok(None) };
-            let row = std::mem::replace(head, input.take()?);
-            let Some(row) = row else { return Ok(None) };
-            if self.last.is_none_or(|last| last.id != row.id) {
-                self.last = Some(row);
-                return Ok(Some(row));
+        let Some(mut best) = self.take(None)? else { return Ok(None) };
+        while let Some(other) = self.take(Some(best.id))? {
+            if (self.is_lost)(&best) && !(self.is_lost)(&other) {
+                best = other;
             }
         }
+        Ok(Some(best))
     }
 }
 

@@ -165,7 +165,7 @@ impl IndexSet {
         }
         let rest = self.files.split_off(take);
         let small = std::mem::replace(&mut self.files, rest);
-        let path = merge::merge(layout, &small)?;
+        let path = merge::merge(layout, &small, &|pack| self.lost.contains(pack))?;
         self.files.push(IndexFile::open(&path)?);
         // The new one is durable: the old ones may go.
         small.iter().filter(|old| old.path() != path).try_for_each(|old| durable::remove(old.path()))?;
