@@ -3,9 +3,10 @@
 
 use backup::chunk::codec::Encoder;
 use backup::chunk::cut::Chunker;
-use backup::entry::ChunkRef;
+use backup::entry::{ChunkRef, Time};
 use backup::format::config::{Config, StoreId};
 use backup::format::pack::BlockKind;
+use backup::format::snapshot::{Kind, Record, Totals};
 use backup::id::Id;
 use backup::store::Store;
 use backup::store::block::Block;
@@ -192,6 +193,64 @@ fn a_flipped_byte_is_never_served() {
             }
         }
     }
+}
+
+/// Takes a folder of the store away while something is done.
+fn without(folder: &Path, work: impl FnOnce()) {
+    let aside = folder.with_extension("aside");
+    fs::rename(folder, &aside).unwrap();
+    work();
+    drop(fs::remove_dir_all(folder));
+    fs::rename(&aside, folder).unwrap();
+}
+
+fn record() -> Record {
+    let root = ChunkRef { id: Id::of(b"root"), length: 4 };
+    Record {
+        sequence: 0,
+        kind: Kind::Backup,
+        time: Time::default(),
+        parent: None,
+        target: b"data".to_vec(),
+        source: b"/source".to_vec(),
+        dirs: Vec::new(),
+        root,
+        totals: Totals::default(),
+        users: Vec::new(),
+        groups: Vec::new(),
+        note: Vec::new(),
+    }
+}
+
+/// The first error of a write or a sync is final: what a second one says of the same pages is worth nothing.
+#[test]
+fn after_a_pack_or_an_index_could_not_be_written_nothing_is_acknowledged() {
+    for folder in ["packs", "index"] {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("s");
+        let store = create(&root);
+        put(&store, &[b"a"]);
+        let mut first = String::new();
+        without(&root.join(folder), || first = store.settle().unwrap_err().to_string());
+        assert!(first.contains(folder), "{first}");
+        assert_eq!(store.settle().unwrap_err().to_string(), first);
+        assert_eq!(store.put(block(&[b"b"]).0).unwrap_err().to_string(), first);
+        assert_eq!(store.commit(record()).unwrap_err().to_string(), first);
+        assert!(store.sequences().unwrap().is_empty());
+        assert!(reopen(&root).commit(record()).is_ok(), "the next run begins anew");
+    }
+}
+
+#[test]
+fn after_a_record_could_not_be_written_none_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("s");
+    let store = create(&root);
+    fs::create_dir(root.join("snapshots/tmp-000001")).unwrap();
+    let first = store.commit(record()).unwrap_err().to_string();
+    fs::remove_dir(root.join("snapshots/tmp-000001")).unwrap();
+    assert_eq!(store.commit(record()).unwrap_err().to_string(), first);
+    assert_eq!(store.settle().unwrap_err().to_string(), first);
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl Store {
     }
 
     /// Gives a record the next number and its parent's seal, and writes it: from now on the snapshot exists. Everything that it needs must
-    /// have been flushed.
+    /// have been flushed; after an error of that it is not written.
     pub fn commit(&self, mut record: Record) -> Result<Record, Error> {
         let last = self.sequences()?.last().copied();
         record.sequence = last.unwrap_or(0) + 1;
@@ -64,7 +64,8 @@ impl Store {
             None | Some(Err(Error::Damaged { .. })) => None,
             Some(sealed) => Some(sealed?.1),
         };
-        durable::write_new(&self.layout.snapshot(record.sequence), &record.encode()?)?;
+        let bytes = record.encode()?;
+        self.writing(|_| Ok(durable::write_new(&self.layout.snapshot(record.sequence), &bytes)?))?;
         Ok(record)
     }
 }

@@ -25,12 +25,6 @@ pub(super) struct Writer {
     poisoned: Option<String>,
 }
 
-impl Writer {
-    fn usable(&self) -> Result<(), Error> {
-        self.poisoned.as_ref().map_or(Ok(()), |why| Err(Error::Poisoned(why.clone())))
-    }
-}
-
 /// What opening a store for writing found.
 #[derive(Debug, Default)]
 pub struct Recovered {
@@ -69,6 +63,15 @@ impl Store {
         Ok(found)
     }
 
+    /// Does something that writes, unless a write has failed before; an error is the last that is done.
+    pub(super) fn writing<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T, Error>) -> Result<T, Error> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.poisoned.as_ref().map_or(Ok(()), |why| Err(Error::Poisoned(why.clone())))?;
+        let outcome = work(&mut writer);
+        writer.poisoned = outcome.as_ref().err().map(ToString::to_string);
+        outcome
+    }
+
     fn finish_pack(&self, writer: &mut Writer, slot: usize) -> Result<(), Error> {
         let Some(pack) = writer.open.get_mut(slot).and_then(Option::take) else { return Ok(()) };
         let finished = pack.finish(&self.layout)?;
@@ -97,13 +100,13 @@ impl Store {
 impl ChunkSink for Store {
     /// Ends the open packs, and writes the index.
     fn settle(&self) -> Result<(), Error> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.usable()?;
-        for slot in 0..writer.open.len() {
-            self.finish_pack(&mut writer, slot)?;
-        }
-        writer.unfinished.clear();
-        self.index.write().unwrap_or_else(PoisonError::into_inner).flush(&self.layout)
+        self.writing(|writer| {
+            for slot in 0..writer.open.len() {
+                self.finish_pack(writer, slot)?;
+            }
+            writer.unfinished.clear();
+            self.index.write().unwrap_or_else(PoisonError::into_inner).flush(&self.layout)
+        })
     }
 
     fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, Error> {
@@ -118,11 +121,7 @@ impl ChunkSink for Store {
     }
 
     fn put(&self, block: Block) -> Result<(), Error> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.usable()?;
-        let outcome = self.append(&mut writer, block);
-        writer.poisoned = outcome.as_ref().err().map(ToString::to_string);
-        outcome
+        self.writing(|writer| self.append(writer, block))
     }
 }
 
