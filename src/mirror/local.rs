@@ -156,7 +156,9 @@ impl LocalMirror {
         tell: &mut dyn FnMut(&RelPath, &'static str),
     ) -> Result<Look, Error> {
         let (left, coming) = self.roots()?;
-        let trust = if all { Trust::Nothing } else { Trust::Before(self.state().1, clock::is_root()) };
+        // Of a store that has lost packs nobody knows without reading whether it has what is on the tree.
+        let trust =
+            if all || self.store.has_lost() { Trust::Nothing } else { Trust::Before(self.state().1, clock::is_root()) };
         let request = Request {
             root: Arc::clone(&self.root),
             selection,

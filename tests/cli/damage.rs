@@ -1,6 +1,6 @@
 //! Damaged stores: nothing wrong is ever served, every message names the file, and what is not touched by the damage still works.
 
-use crate::support::{Night, Site, files, noise};
+use crate::support::{Night, Site, files, noise, same, tree};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -227,6 +227,19 @@ fn a_night_after_a_pack_was_lost_has_all_its_content() {
     site.run(&format!("-restore data --to {}", out.path().display())).ended(0);
     assert_eq!(fs::read(out.path().join("d/big")).unwrap(), noise(2, 2 << 20));
     assert_eq!(fs::read(out.path().join("d/small/7")).unwrap(), noise(7, 3000));
+}
+
+/// The mirror may have the only copy of what the store has lost: it is read before anything takes its place.
+#[test]
+fn what_a_lost_pack_held_is_saved_from_the_mirror_before_it_is_replaced() {
+    let (site, nights) = two_nights();
+    fs::remove_file(pack(&site, 0)).unwrap();
+    site.write("d/small/3", "newer");
+    fs::remove_file(site.src("d/small/4")).unwrap();
+    site.run("-backup data").ended(0).warns(&["is missing or cut"]);
+    let out = tempfile::tempdir().unwrap();
+    site.run(&format!("-restore data --snapshot 2 --to {}", out.path().display())).ended(0);
+    same(&nights[1].tree, &tree(out.path(), &site.dirs()), "the last night before the loss");
 }
 
 #[test]
