@@ -4,7 +4,7 @@ use super::Error;
 use super::blocks::Blocks;
 use super::budget::Lease;
 use super::read::{Parcel, Piece, Plain};
-use crate::entry::{CARRIED_FORWARD, CHANGED_WHILE_READ, ChunkRef, Entry, Extent, Node};
+use crate::entry::{CARRIED_FORWARD, CHANGED_WHILE_READ, ChunkRef, Entry, Extent, Meta, Node};
 use crate::format::pack::BlockKind;
 use crate::format::snapshot::Totals;
 use crate::id::Id;
@@ -13,7 +13,7 @@ use crate::manifest::build::Builder;
 use crate::manifest::extents::ContentBuilder;
 use crate::monitor::Monitor;
 use crate::path::RelPath;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Finds an entry of the parent manifest by its path.
@@ -28,8 +28,8 @@ pub(super) struct Assembler<'a> {
     in_parent: &'a Lookup<'a>,
     /// Whether this is a look at a tree of ours, whose entries keep the identity that they have on the source.
     of_mirror: bool,
-    /// First names that could not be read: their other names cannot be linked to them.
-    lost_leaders: HashSet<RelPath>,
+    /// First names of files with several, and what each became, unless it could not be read: then the others cannot be linked to it.
+    leaders: HashMap<RelPath, Option<Meta>>,
     outcome: Outcome,
 }
 
@@ -48,8 +48,8 @@ impl<'a> Assembler<'a> {
         in_parent: &'a Lookup<'a>,
         of_mirror: bool,
     ) -> Self {
-        let (builder, content, lost_leaders, outcome) = Default::default();
-        Self { blocks, builder, content, monitor, in_parent, of_mirror, lost_leaders, outcome }
+        let (builder, content, leaders, outcome) = Default::default();
+        Self { blocks, builder, content, monitor, in_parent, of_mirror, leaders, outcome }
     }
 
     pub(super) fn take(&mut self, parcel: Parcel) -> Result<(), Error> {
@@ -80,6 +80,10 @@ impl<'a> Assembler<'a> {
     ) -> Result<(), Error> {
         match piece {
             Piece::Ready(entry) => self.entry(entry),
+            Piece::Shared(path) => {
+                self.leaders.insert(path, None);
+                Ok(())
+            }
             Piece::Whole(entry, chunks, previous) => {
                 for chunk in chunks {
                     self.chunk(chunk, missing, None)?;
@@ -135,7 +139,6 @@ impl<'a> Assembler<'a> {
         let Some(mut entry) = previous else {
             self.outcome.totals.problems += 1;
             self.monitor.problem(path, &format!("cannot be read ({error}) and is not in this snapshot"));
-            self.lost_leaders.insert(path.clone());
             return Ok(());
         };
         self.monitor.problem(path, &format!("cannot be read ({error}); its last good version is kept"));
@@ -146,31 +149,36 @@ impl<'a> Assembler<'a> {
 
     fn entry(&mut self, mut entry: Entry) -> Result<(), Error> {
         if let Node::HardLink { leader } = &entry.node {
-            let leader = leader.clone();
-            let carried = entry.flags & CARRIED_FORWARD != 0;
-            if carried || self.lost_leaders.contains(&leader) {
-                // Its leader may be gone or be another file by now: it stands on its own, with the content that it had.
-                let Some(node) = self.node_in_parent(&entry.path, &leader)? else {
-                    self.outcome.totals.problems += 1;
-                    self.monitor.problem(&entry.path, "cannot be read and is not in this snapshot");
-                    return Ok(());
-                };
-                entry.node = node;
-                entry.flags |= CARRIED_FORWARD;
+            match self.leaders.get(leader) {
+                // All names are one file: what became of it since its first name was read is for the next night.
+                Some(Some(meta)) if entry.flags & CARRIED_FORWARD == 0 => entry.meta = meta.clone(),
+                None if entry.flags & CARRIED_FORWARD == 0 => {}
+                _ => {
+                    // Its leader may be gone or be another file by now: it stands on its own, as it was.
+                    let Some(alone) = self.alone_in_parent(&entry.path, leader)? else {
+                        self.outcome.totals.problems += 1;
+                        self.monitor.problem(&entry.path, "cannot be read and is not in this snapshot");
+                        return Ok(());
+                    };
+                    entry = Entry { flags: alone.flags | CARRIED_FORWARD, ..alone };
+                }
             }
+        } else if let Some(slot) = self.leaders.get_mut(&entry.path) {
+            *slot = Some(entry.meta.clone());
         }
         self.count(&entry);
         Ok(self.builder.push(&entry, &mut node_sink(&mut self.blocks))?)
     }
 
-    fn node_in_parent(&self, path: &RelPath, leader: &RelPath) -> Result<Option<Node>, Error> {
-        let own = (self.in_parent)(path)?.map(|entry| entry.node);
-        let leader = match own {
-            Some(Node::HardLink { leader }) => leader,
-            Some(node) => return Ok(Some(node)),
+    /// What the parent has at a path, as a file of its own; or else what it has at the first name of the same file.
+    fn alone_in_parent(&self, path: &RelPath, leader: &RelPath) -> Result<Option<Entry>, Error> {
+        let leader = match (self.in_parent)(path)? {
+            Some(Entry { node: Node::HardLink { leader }, .. }) => leader,
+            Some(own) => return Ok(Some(own)),
             None => leader.clone(),
         };
-        Ok((self.in_parent)(&leader)?.map(|entry| entry.node).filter(|node| !matches!(node, Node::HardLink { .. })))
+        let found = (self.in_parent)(&leader)?.filter(|entry| !matches!(entry.node, Node::HardLink { .. }));
+        Ok(found.map(|entry| Entry { path: path.clone(), ..entry }))
     }
 
     fn count(&mut self, entry: &Entry) {

@@ -120,7 +120,7 @@ impl Feeder<'_> {
             self.monitor.note(&format!("{}: another file system is mounted here; it is not entered", found.path));
             self.carrying = Some(found.path.clone());
         }
-        let leader = self.leader(&found);
+        let leader = self.leader(&found)?;
         if let Some(old) = previous.as_ref().filter(|old| is_unchanged(&found, leader.as_ref(), old, self.trust)) {
             self.monitor.advance(1, old.size());
             return self.wait(Waiting::Piece(Piece::Ready(old.clone())));
@@ -148,16 +148,17 @@ impl Feeder<'_> {
     }
 
     /// The first name of an inode that was met before; a new one is remembered.
-    fn leader(&mut self, found: &Found) -> Option<RelPath> {
+    fn leader(&mut self, found: &Found) -> Result<Option<RelPath>, Halt> {
         if found.stat.links < 2 || found.stat.is_directory() {
-            return None;
+            return Ok(None);
         }
         let key = (found.stat.device, found.stat.inode);
         let known = self.leaders.get(&key).cloned();
         if known.is_none() {
             self.leaders.insert(key, found.path.clone());
+            self.wait(Waiting::Piece(Piece::Shared(found.path.clone())))?;
         }
-        known
+        Ok(known)
     }
 
     fn wait(&mut self, waiting: Waiting) -> Result<(), Halt> {

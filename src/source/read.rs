@@ -36,6 +36,8 @@ impl Plain {
 pub(super) enum Piece {
     /// An entry that is complete.
     Ready(Entry),
+    /// What comes next at this path has further names, which are hard links to it.
+    Shared(RelPath),
     /// A small file: its entry, the chunks of its data extents, and what the parent had.
     Whole(Entry, Vec<Plain>, Option<Entry>),
     /// Data of the large file that is being streamed.

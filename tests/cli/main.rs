@@ -17,6 +17,7 @@ mod held;
 mod mishaps;
 mod nights;
 mod stage;
+mod sources;
 mod support;
 mod table;
 mod words;
