@@ -158,8 +158,8 @@ impl Run<'_> {
         if let Some(from) = on_mirror.filter(|_| reasons.is_empty()) {
             let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
             let percent = self.ends.target.hold.unwrap_or_default().percent();
-            let nights = Nights { old: || cursor(from), new: || cursor(to), dirs: &self.ends.dirs(), percent };
-            reasons = nights.reasons()?;
+            let (dirs, selection) = (&self.ends.dirs(), &self.selection);
+            reasons = Nights { old: || cursor(from), new: || cursor(to), dirs, selection, percent }.reasons()?;
         }
         reasons.extend(guards::drift_reason(&look.drift));
         Ok(reasons)

@@ -13,6 +13,7 @@ use crate::mirror::service::MirrorService;
 use crate::mirror::verify::Verified;
 use crate::monitor::{Monitor, Phase, Silent};
 use crate::path::RelPath;
+use crate::scan::selection::Standing;
 use crate::source::snapshot::{Request, Trust, take};
 use crate::store::dry::Dry;
 use crate::table::Target;
@@ -137,6 +138,8 @@ fn news(ends: &Ends<'_>, mirror: &dyn MirrorService, context: Context<'_>) -> Re
         for change in Diff::new(Some(cursor(newest.root)?), Some(cursor(taken.root)?)) {
             let change = change?;
             match (change.old, change.new) {
+                // Excluded since: it is no part of the target any more.
+                (Some(old), None) if selection.standing(&old.path) != Standing::Inside => {}
                 (None, _) => news.added += 1,
                 (_, None) => news.removed += 1,
                 (Some(old), Some(new)) if !old.same_in_tree(&new) => news.changed += 1,

@@ -10,6 +10,7 @@ use crate::id::Id;
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::{Change, Diff};
 use crate::path::RelPath;
+use crate::scan::selection::{Selection, Standing};
 use std::collections::HashSet;
 
 /// DIRs with fewer files than this are not judged by percentage.
@@ -28,6 +29,7 @@ pub(super) struct Nights<'a, O, N> {
     pub(super) old: O,
     pub(super) new: N,
     pub(super) dirs: &'a [RelPath],
+    pub(super) selection: &'a Selection,
     pub(super) percent: u8,
 }
 
@@ -67,8 +69,10 @@ where
         )
     }
 
+    /// The number of the DIR that holds a path; none for what the table excludes by now: that is left alone on the mirror, not lost.
     fn dir_of(&self, path: &RelPath) -> Option<usize> {
-        self.dirs.iter().position(|dir| path.is_within(dir))
+        let dir = self.dirs.iter().position(|dir| path.is_within(dir));
+        dir.filter(|_| self.selection.standing(path) == Standing::Inside)
     }
 
     fn diff(&self) -> Result<Diff<'a>, Error> {

@@ -62,12 +62,23 @@ impl Selection {
         &self.tops
     }
 
-    /// Where a path stands.
+    /// Where a path stands. What is below something excluded is excluded too.
     pub fn standing(&self, path: &RelPath) -> Standing {
+        let above = || std::iter::successors(Some(path.clone()), RelPath::parent);
+        self.stands(path, &|top| above().take_while(|at| at.is_within(top)).any(|at| self.is_excluded(&at)))
+    }
+
+    /// Where a path stands of which it is known that nothing above it is excluded, as a walk knows that it comes by.
+    pub fn standing_on_walk(&self, path: &RelPath) -> Standing {
+        self.stands(path, &|_| self.is_excluded(path))
+    }
+
+    fn stands(&self, path: &RelPath, is_excluded: &dyn Fn(&RelPath) -> bool) -> Standing {
         // The only candidates are the last top at or before the path, and the first after it.
         let after = self.tops.partition_point(|top| top <= path);
-        if after > 0 && self.tops.get(after - 1).is_some_and(|top| path.is_within(top)) {
-            return if self.is_excluded(path) { Standing::Outside } else { Standing::Inside };
+        let before = after.checked_sub(1).and_then(|before| self.tops.get(before));
+        if let Some(top) = before.filter(|top| path.is_within(top)) {
+            return if self.has_excludes() && is_excluded(top) { Standing::Outside } else { Standing::Inside };
         }
         match self.tops.get(after) {
             Some(top) if top.is_below(path) => Standing::Above,
@@ -87,6 +98,11 @@ impl Selection {
     /// Whether this name at the root of a tree is never part of it.
     pub fn is_never(parent: &RelPath, name: &[u8]) -> bool {
         parent.is_root() && NEVER.contains(&name)
+    }
+
+    /// Whether anything can be excluded.
+    pub fn has_excludes(&self) -> bool {
+        !self.by_name.is_empty() || !self.by_path.is_empty()
     }
 
     fn is_excluded(&self, path: &RelPath) -> bool {
@@ -121,6 +137,9 @@ mod tests {
             ("a/y/z.tmp", Standing::Outside),
             ("a/skip", Standing::Inside),
             ("a/skip/1", Standing::Outside),
+            ("a/skip/1/2/3", Standing::Outside),
+            ("a/y.tmp/z/1", Standing::Outside),
+            ("b/c/1.tmp/z", Standing::Outside),
         ] {
             assert_eq!(selection.standing(&path(text)), expected, "{text:?}");
         }

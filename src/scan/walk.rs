@@ -70,7 +70,7 @@ impl<'s> Walk<'s> {
 
     fn begin(&mut self, root: Arc<Dir>) -> Option<Item> {
         let path = RelPath::root();
-        let standing = self.selection.standing(&path);
+        let standing = self.selection.standing_on_walk(&path);
         let stat = match root.stat_self() {
             Ok(stat) => stat,
             Err(e) => return Some(Item::Unreadable(path, e)),
@@ -99,7 +99,7 @@ impl<'s> Walk<'s> {
             Ok(path) => path,
             Err(e) => return Some(Item::Unreadable(level.path.clone(), io::Error::other(e))),
         };
-        let standing = self.selection.standing(&path);
+        let standing = self.selection.standing_on_walk(&path);
         if standing == Standing::Outside || self.filter.as_mut().is_some_and(|wanted| !wanted(&path)) {
             return None;
         }

@@ -137,3 +137,44 @@ fn a_run_that_was_killed_anywhere_is_finished_by_the_next() {
     }
     assert!(killed >= 24, "only {killed} runs were alive when they were killed: this test proves nothing");
 }
+
+/// What the table excludes by now is neither gone from the source nor taken away from the mirror.
+#[test]
+fn excluding_most_files_holds_nothing_and_leaves_them_on_the_mirror() {
+    for exclude in ["old", "d/old", "d/old/**", "*[0-9]"] {
+        let site = Site::new();
+        for n in 0..40 {
+            site.write(format!("d/old/deep/{n:02}"), format!("file {n}"));
+        }
+        site.write("d/kept", "kept");
+        let first = site.init();
+        site.table(&format!("  EXCLUDE {exclude}\n"));
+        site.write("d/kept", "changed");
+        site.run("-check data").ended(0).in_peace().says(&[" 0 gone"]);
+        site.run("-backup data --dry-run").ended(0).in_peace().says(&["0 removed"]);
+        for _ in 0..2 {
+            site.run("-backup data").ended(0).in_peace().says(&[" 0 removed"]);
+            assert_eq!(fs::read(site.mirror("d/old/deep/07")).unwrap(), b"file 7");
+            assert_eq!(fs::read(site.mirror("d/kept")).unwrap(), b"changed");
+        }
+        site.all_restore(&[first]);
+        // What is excluded is not brought back by a restore that removes, nor anything below it.
+        fs::remove_dir_all(site.src("d/old")).unwrap();
+        site.run("-restore data --snapshot 1 --delete").ended(0);
+        assert_eq!(fs::read(site.src("d/kept")).unwrap(), b"kept");
+        assert!(!site.src("d/old/deep/07").exists());
+    }
+}
+
+#[test]
+fn an_exclude_does_not_hide_what_else_is_lost() {
+    let site = Site::new();
+    for n in 0..40 {
+        site.write(format!("d/{n:02}"), format!("file {n}"));
+        site.write(format!("d/old/{n:02}"), format!("old file {n}"));
+    }
+    site.init();
+    site.table("  EXCLUDE old\n");
+    remove(&site, 21);
+    site.run("-backup data").ended(3).warns(&["of 40 files in DIR d, 21 would be deleted"]);
+}
