@@ -134,16 +134,16 @@ impl<'a> Assembler<'a> {
         Ok(self.content.push(extent, &mut node_sink(&mut self.blocks))?)
     }
 
-    /// Reports a path that could not be read, and keeps its last good version where there is one.
+    /// Reports a path that could not be read, and keeps its last good version where there is one. On a mirror, what someone changed and nobody can
+    /// read is in no snapshot: it is left out, so that no plan will touch it.
     fn failed(&mut self, path: &RelPath, error: &str, previous: Option<Entry>) -> Result<(), Error> {
-        let Some(mut entry) = previous else {
+        let Some(mut entry) = previous.filter(|_| !self.of_mirror) else {
             self.outcome.totals.problems += 1;
             self.monitor.problem(path, &format!("cannot be read ({error}) and is not in this snapshot"));
             return Ok(());
         };
         self.monitor.problem(path, &format!("cannot be read ({error}); its last good version is kept"));
         entry.flags |= CARRIED_FORWARD;
-        self.outcome.totals.problems += u64::from(self.of_mirror);
         self.entry(entry)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::support::{PROGRAM, Site, bare, noise};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -177,4 +178,24 @@ fn an_exclude_does_not_hide_what_else_is_lost() {
     site.table("  EXCLUDE old\n");
     remove(&site, 21);
     site.run("-backup data").ended(3).warns(&["of 40 files in DIR d, 21 would be deleted"]);
+}
+
+/// Changed by someone (its mode tells) and closed to us: its content may be in no snapshot.
+#[test]
+fn what_nobody_can_read_on_the_mirror_is_not_overwritten() {
+    let site = Site::of_a_user();
+    site.write("d/a", "old");
+    site.give_all_away();
+    site.init();
+    let theirs = site.mirror("d/a");
+    let mtime = theirs.metadata().unwrap().modified().unwrap();
+    fs::write(&theirs, "new").unwrap();
+    fs::File::options().write(true).open(&theirs).unwrap().set_modified(mtime).unwrap();
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0)).unwrap();
+    site.write("d/a", "newer");
+    site.give_all_away();
+    site.run("-backup data").ended(3).warns(&["d/a: on the mirror: cannot be read"]);
+    site.run("-approve data").ended(2);
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(fs::read(&theirs).unwrap(), b"new");
 }
