@@ -34,10 +34,16 @@ pub fn before(duration: std::time::Duration) -> Time {
     Time { seconds, nanoseconds: u32::try_from(nanoseconds + borrow * 1_000_000_000).unwrap_or(0) }
 }
 
-/// Waits out a tick and gives a time that is later than every change made before the call, and not later than any made after it.
-pub fn settled() -> Time {
-    std::thread::sleep(2 * TICK);
-    before(TICK)
+/// Waits out a tick and gives a time that is later than every change made before the call, and not later than any made after it. Where the
+/// file system counts in whole seconds, the tick is one.
+pub fn settled(is_coarse: bool) -> Time {
+    if !is_coarse {
+        std::thread::sleep(2 * TICK);
+        return before(TICK);
+    }
+    let rest = 1_000_000_000_u32.saturating_sub(now().nanoseconds);
+    std::thread::sleep(std::time::Duration::from_nanos(rest.into()) + 2 * TICK);
+    Time { nanoseconds: 0, ..before(TICK) }
 }
 
 /// Name of this host, as `hostname` prints it.

@@ -3,7 +3,9 @@
 //! Whoever swaps a directory for a symlink while we work changes nothing for us: no path string is ever resolved below a root, and
 //! no last component is followed.
 
+use super::clock;
 use super::stat::Stat;
+use crate::entry::Time;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use std::fs::File;
 use std::io;
@@ -62,6 +64,12 @@ impl Dir {
     /// What this directory itself is.
     pub fn stat_self(&self) -> io::Result<Stat> {
         Ok(rustix::fs::fstat(&self.0)?.into())
+    }
+
+    /// A time that is later than every change made in this file system before the call, and not later than any made after it.
+    pub fn settled(&self) -> Time {
+        // In doubt the longer wait.
+        clock::settled(self.stat_self().map_or(true, |stat| stat.is_coarse()))
     }
 
     /// Opens a file for reading and proves by the descriptor that it is a regular file: never blocks on a pipe, never follows a

@@ -3,6 +3,9 @@
 use crate::entry::{Identity, Time};
 use rustix::fs::FileType;
 
+/// Seconds that a file system takes for one, at worst, and one for clocks that lag.
+const COARSEST: i64 = 2;
+
 /// The result of one `stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
@@ -51,6 +54,16 @@ impl Stat {
     /// Whether nothing changed between two looks at the same open file.
     pub fn is_unchanged_since(&self, before: &Self) -> bool {
         (self.size, self.mtime, self.ctime) == (before.size, before.mtime, before.ctime)
+    }
+
+    /// Whether the file system seems to count in whole seconds: two changes in one second may then have the same time.
+    pub fn is_coarse(&self) -> bool {
+        self.ctime.nanoseconds == 0
+    }
+
+    /// Whether a change after `time`, which was later than the last one, would show by its time.
+    pub fn shows_changes_after(&self, time: Time) -> bool {
+        !self.is_coarse() || self.ctime.seconds < time.seconds.saturating_sub(COARSEST)
     }
 
     /// Inode and ctime, for noticing changes.

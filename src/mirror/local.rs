@@ -168,7 +168,7 @@ impl LocalMirror {
             filter: None,
             chunker: self.chunker(),
         };
-        let began = clock::settled();
+        let began = self.root.settled();
         let taken = take(request, store, monitor)?;
         store.settle()?;
         let drift = if self.state().0 == State::Empty {
@@ -322,7 +322,7 @@ impl MirrorService for LocalMirror {
         // What could not be looked at was left alone: the tree is not what the snapshot says.
         applied.failed += look.taken.totals.problems;
         if applied.failed == 0 {
-            self.set_state(State::Clean(to.sequence), clock::settled())?;
+            self.set_state(State::Clean(to.sequence), self.root.settled())?;
         }
         Ok(applied)
     }

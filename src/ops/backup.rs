@@ -122,11 +122,12 @@ impl Run<'_> {
             totals.map(|t| t.files + t.directories + t.others),
             totals.map(|t| t.bytes),
         );
+        let trusted = self.parent.as_ref().filter(|_| !self.reread && !self.mirror.is_incomplete());
         let request = Request {
             root: Arc::clone(&self.source),
             selection: &self.selection,
             parent: self.parent.as_ref().map(|record| record.root),
-            trust: if self.reread || self.mirror.is_incomplete() { Trust::Nothing } else { Trust::Identity },
+            trust: trusted.map_or(Trust::Nothing, |record| Trust::Identity(record.time)),
             of_mirror: false,
             filter: None,
             chunker: self.mirror.chunker(),

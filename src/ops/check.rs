@@ -127,7 +127,7 @@ fn news(ends: &Ends<'_>, mirror: &dyn MirrorService, context: Context<'_>) -> Re
         root,
         selection: &selection,
         parent: Some(newest.root),
-        trust: Trust::Identity,
+        trust: Trust::Identity(newest.time),
         of_mirror: false,
         filter: None,
         chunker: mirror.chunker(),

@@ -70,7 +70,7 @@ struct Run<'a> {
     record: Record,
     context: Context<'a>,
     /// The newest snapshot of the source, when it is the source that is written to.
-    parent: Option<ChunkRef>,
+    parent: Option<Record>,
 }
 
 /// Restores.
@@ -94,8 +94,7 @@ pub fn restore(
     }
     let absent = options.dry_run && options.to.is_some() && !durable::exists(place)?;
     let root = open_tree(if absent { Path::new("/proc/self/fdinfo") } else { place }, what)?;
-    let newest = mirror.newest(|record| record.kind != Kind::Rescue)?.map(|record| record.root);
-    let parent = newest.filter(|_| options.to.is_none());
+    let parent = mirror.newest(|record| record.kind != Kind::Rescue)?.filter(|_| options.to.is_none());
     let run = Run { mirror, place, root, selection, options, record, context, parent };
     if options.dry_run { run.dry(would) } else { run.carry_out() }
 }
@@ -161,13 +160,15 @@ impl Run<'_> {
     fn rescue(&self, store: &dyn ChunkStore) -> Result<Taken, Error> {
         let in_place = self.options.to.is_none();
         self.context.monitor.begin(Phase::Comparing, None, None);
+        // Of a store that has lost packs nobody knows without reading whether it has what is here.
+        let trusted = self.parent.as_ref().filter(|_| !self.mirror.is_incomplete());
         let filter: Option<Box<Filter<'_>>> =
             if in_place || self.options.delete { None } else { Some(self.only_restored()?) };
         let request = Request {
             root: Arc::clone(&self.root),
             selection: &self.selection,
-            parent: self.parent,
-            trust: if in_place { Trust::Identity } else { Trust::Nothing },
+            parent: self.parent.as_ref().map(|record| record.root),
+            trust: trusted.map_or(Trust::Nothing, |record| Trust::Identity(record.time)),
             of_mirror: false,
             filter,
             chunker: self.mirror.chunker(),
@@ -209,7 +210,7 @@ impl Run<'_> {
     }
 
     fn carry_out(&self) -> Result<Report, Error> {
-        let began = clock::settled();
+        let began = self.root.settled();
         let taken = self.rescue(self.mirror)?;
         self.mirror.settle()?;
         let (now, unread) = (taken.root, taken.totals.problems);

@@ -220,7 +220,9 @@ fn is_unchanged(found: &Found, leader: Option<&RelPath>, old: &Entry, trust: Tru
     alike
         && match trust {
             Trust::Nothing => false,
-            Trust::Identity => owner && old.flags == 0 && old.identity == stat.identity(),
+            Trust::Identity(began) => {
+                owner && old.flags == 0 && old.identity == stat.identity() && stat.shows_changes_after(began)
+            }
             Trust::Before(time, owners) => (owner || !owners) && stat.ctime < time,
         }
 }

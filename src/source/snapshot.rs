@@ -44,8 +44,9 @@ pub struct Request<'a> {
 /// When an entry of the parent manifest is taken over unread. Kind, size, mtime and mode must be as they were in any case.
 #[derive(Clone, Copy, Debug)]
 pub enum Trust {
-    /// On a source: inode, ctime and owner are as they were too.
-    Identity,
+    /// On a source: inode, ctime and owner are as they were too. Where ctime has whole seconds only, it must be earlier than this time, when the
+    /// snapshot of the parent began: what changed while that was taken may have changed again in the same second.
+    Identity(Time),
     /// On a mirror, which we wrote: not changed since this time (ctime), and, if that is to be looked at, of the same owner.
     Before(Time, bool),
     /// Never: all files are read.

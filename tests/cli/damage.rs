@@ -243,6 +243,25 @@ fn what_a_lost_pack_held_is_saved_from_the_mirror_before_it_is_replaced() {
 }
 
 #[test]
+fn what_a_lost_pack_held_is_saved_from_the_source_before_a_restore_replaces_it() {
+    let site = Site::new();
+    site.write("d/a", noise(1, 5000));
+    site.init();
+    let before = files(&site.mirror(".backup/store/packs"));
+    site.write("d/a", noise(2, 5000));
+    site.night();
+    for pack in files(&site.mirror(".backup/store/packs")).difference(&before) {
+        if fs::read(pack).unwrap()[16 + 5] == 0 {
+            fs::remove_file(pack).unwrap();
+        }
+    }
+    site.run("-restore data --snapshot 1").ended(0);
+    assert_eq!(fs::read(site.src("d/a")).unwrap(), noise(1, 5000));
+    site.run("-restore data --snapshot 3").ended(0);
+    assert_eq!(fs::read(site.src("d/a")).unwrap(), noise(2, 5000));
+}
+
+#[test]
 fn a_check_says_that_the_record_of_what_the_mirror_holds_is_gone() {
     let (site, _) = two_nights();
     fs::remove_file(site.mirror(".backup/store/snapshots/000002")).unwrap();

@@ -13,6 +13,7 @@
 
 mod damage;
 mod filesystems;
+mod disk;
 mod held;
 mod mishaps;
 mod nights;

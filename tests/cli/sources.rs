@@ -1,8 +1,10 @@
 //! Sources that are hard to read: hard links of which one name fails, clocks that are too coarse, files of others.
 
+use crate::disk::Disk;
 use crate::support::{Site, noise, set_mode};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The other names of a file are as its first name is in the snapshot, or the next look at the mirror takes them for changed by someone else.
 #[test]
@@ -46,4 +48,60 @@ fn a_name_whose_new_first_name_cannot_be_read_keeps_its_last_good_version() {
     }
     set_mode(&site.src("d/b"), 0o644);
     site.night();
+}
+
+/// An ext4 whose inodes have no room for fractions of a second.
+const WHOLE_SECONDS: &str = "mkfs.ext4 -q -I 128";
+
+/// Waits for the first moments of a second.
+fn a_new_second() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let rest = 1_000_000_000 - u64::from(now.subsec_nanos());
+    std::thread::sleep(Duration::from_nanos(rest) + Duration::from_millis(15));
+}
+
+#[test]
+fn a_change_in_the_second_of_the_last_look_is_seen_where_the_source_has_whole_seconds_only() {
+    let site = Site::new();
+    let _disk = Disk::new(&site.src(""), 16, WHOLE_SECONDS);
+    for (path, length) in [("d/small", 20), ("d/large", 600_000)] {
+        let was_hidden = (0..30).any(|round| {
+            a_new_second();
+            let time = || site.src(path).metadata().unwrap().ctime();
+            site.write(path, noise(2 * round, length));
+            let first = time();
+            site.run("-backup --init data").ended(0);
+            site.write(path, noise(2 * round + 1, length));
+            let was_hidden = time() == first;
+            site.night();
+            was_hidden
+        });
+        assert!(was_hidden, "a run never ended in the second in which it began");
+    }
+}
+
+#[test]
+fn a_change_in_the_second_of_the_last_look_is_seen_where_the_mirror_has_whole_seconds_only() {
+    let site = Site::new();
+    let _source = Disk::new(&site.src(""), 16, WHOLE_SECONDS);
+    let _mirror = Disk::new(&site.mirror(""), 16, WHOLE_SECONDS);
+    site.write("d/a", "from the source");
+    site.init();
+    let time = || site.mirror("d/a").metadata().unwrap().mtime();
+    for round in 0..2 {
+        site.write("d/a", format!("night {round}"));
+        site.run("-backup data").ended(0).in_peace();
+        let left = time();
+        let facts = fs::metadata(site.mirror("d/a")).unwrap().modified().unwrap();
+        fs::write(site.mirror("d/a"), format!("NIGHT {round}")).unwrap();
+        fs::File::options().write(true).open(site.mirror("d/a")).unwrap().set_modified(facts).unwrap();
+        assert_eq!(time(), left);
+        site.run("-backup data").ended(3).warns(&["d/a (other content)"]);
+        site.run("-approve data").ended(0);
+        site.mirror_equals_source();
+    }
+    // And without a change there is nothing to see, however fast the runs follow each other.
+    for _ in 0..2 {
+        site.run("-backup data").ended(0).in_peace().says(&[" 0 written"]);
+    }
 }
