@@ -174,10 +174,15 @@ impl LocalMirror {
         let drift = if self.state().0 == State::Empty {
             look::Drift::default()
         } else {
-            look::drift(store, left, coming, taken.root, selection, tell)?
+            look::drift(store, left, coming, taken.root, scope(selection), tell)?
         };
         Ok(Look { taken, began, drift, recorded: None })
     }
+}
+
+/// A mirror is made to hold all of its target, and nothing else.
+fn scope(selection: &Selection) -> Scope<'_> {
+    Scope { selection, delete: true, owners: clock::is_root() }
 }
 
 fn lock(home: &Home, mirror: &Path) -> Result<Lock, Error> {
@@ -303,10 +308,13 @@ impl MirrorService for LocalMirror {
             State::Clean(n) | State::Publishing(n, _) => n,
             State::Empty | State::Promoted => 0,
         };
-        let scope = Scope { selection, delete: true, owners: clock::is_root() };
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, self.store.reader()?)?);
-        let plan =
-            || Ok::<_, Error>(Plan::new(Diff::new(Some(cursor(look.taken.root)?), Some(cursor(to.root)?)), scope));
+        let plan = || {
+            Ok::<_, Error>(Plan::new(
+                Diff::new(Some(cursor(look.taken.root)?), Some(cursor(to.root)?)),
+                scope(selection),
+            ))
+        };
         // The whole plan is made once before anything is done: every node that it needs has then been read and proved.
         let survey = survey(plan()?)?;
         let mut applied = Applied::default();

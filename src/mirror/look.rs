@@ -5,13 +5,14 @@
 //! it was made from.
 
 use super::Error;
-use crate::entry::{ChunkRef, Entry, Time};
+use crate::entry::{ChunkRef, Entry, Meta, Time};
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::path::RelPath;
-use crate::scan::selection::{Selection, Standing};
+use crate::scan::selection::Standing;
 use crate::source::snapshot::Taken;
 use crate::store::chunks::ChunkSource;
+use crate::tree::plan::Scope;
 
 /// The state of a mirror tree.
 #[derive(Debug)]
@@ -69,13 +70,13 @@ impl Drift {
 }
 
 /// Compares a look with the manifest that the tree was left with, and with the one that an interrupted run was putting there: what is as in either is
-/// our own doing.
+/// our own doing. Owners count where we may give files away: else all files on a mirror are ours.
 pub fn drift(
     chunks: &dyn ChunkSource,
     left: Option<ChunkRef>,
     coming: Option<ChunkRef>,
     found: ChunkRef,
-    selection: &Selection,
+    scope: Scope<'_>,
     tell: &mut dyn FnMut(&RelPath, &'static str),
 ) -> Result<Drift, Error> {
     let mut drift = Drift::default();
@@ -87,13 +88,15 @@ pub fn drift(
     for change in Diff::new(left.map(cursor).transpose()?, Some(cursor(found)?)) {
         let change = change?;
         let Some(path) = change.new.as_ref().or(change.old.as_ref()).map(|entry| entry.path.clone()) else { continue };
-        if selection.standing(&path) != Standing::Inside || is_same(change.old.as_ref(), change.new.as_ref()) {
+        if scope.selection.standing(&path) != Standing::Inside
+            || is_same(change.old.as_ref(), change.new.as_ref(), scope.owners)
+        {
             continue;
         }
         if let Some(cursor) = &mut coming {
             cursor.seek(&path)?;
             let wanted = cursor.peek()?.filter(|entry| entry.path == path);
-            if is_same(wanted, change.new.as_ref()) {
+            if is_same(wanted, change.new.as_ref(), scope.owners) {
                 continue;
             }
         }
@@ -110,10 +113,20 @@ pub fn drift(
 }
 
 /// Whether both make the same thing in a tree. A directory's own times and mode hold no data: they are put right without a word.
-fn is_same(a: Option<&Entry>, b: Option<&Entry>) -> bool {
+fn is_same(a: Option<&Entry>, b: Option<&Entry>, owners: bool) -> bool {
     match (a, b) {
         (None, None) => true,
-        (Some(a), Some(b)) => a.same_in_tree(b) || (a.is_directory() && b.is_directory()),
+        (Some(a), Some(b)) => {
+            let both_directories = a.is_directory() && b.is_directory();
+            both_directories || a.same_in_tree(b) || (!owners && a.node == b.node && as_ours(a) == as_ours(b))
+        }
         _ => false,
     }
+}
+
+/// What an ordinary user can make of an entry's metadata: neither owners nor attributes of the system's own.
+fn as_ours(entry: &Entry) -> Meta {
+    let mut meta = Meta { uid: 0, gid: 0, ..entry.meta.clone() };
+    meta.xattrs.retain(|xattr| !xattr.name.starts_with(b"security.") && !xattr.name.starts_with(b"trusted."));
+    meta
 }

@@ -1,9 +1,9 @@
 //! Sources that are hard to read: hard links of which one name fails, clocks that are too coarse, files of others.
 
 use crate::disk::Disk;
-use crate::support::{Site, noise, set_mode};
+use crate::support::{Site, noise, set_mode, we_are_root};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The other names of a file are as its first name is in the snapshot, or the next look at the mirror takes them for changed by someone else.
@@ -104,4 +104,31 @@ fn a_change_in_the_second_of_the_last_look_is_seen_where_the_mirror_has_whole_se
     for _ in 0..2 {
         site.run("-backup data").ended(0).in_peace().says(&[" 0 written"]);
     }
+}
+
+/// An ordinary user cannot give files away: on the mirror they are all of that user, and that is nobody's change.
+#[test]
+fn files_of_others_hold_nothing_after_a_run_that_did_not_finish() {
+    let site = Site::of_a_user();
+    assert!(we_are_root(), "this test gives files away: run it as root");
+    let other = |path: &str| lchown(site.src(path), Some(1234), Some(1234)).unwrap();
+    site.write("d/a", "first");
+    site.write("d/sub/b", "first");
+    site.give_all_away();
+    other("d/a");
+    site.run("-backup --init data").ended(0).in_peace();
+    site.run("-backup data").ended(0).in_peace();
+    site.write("d/a", "second");
+    site.write("d/new", "new");
+    site.write("d/sub/b", "second");
+    other("d/new");
+    // The run ends in the middle: a folder of the mirror resists.
+    let facts = site.mirror("d/sub").metadata().unwrap();
+    lchown(site.mirror("d/sub"), Some(0), Some(0)).unwrap();
+    site.run("-backup data").ended(2).warns(&["d/sub/b: cannot be put in place"]);
+    assert_eq!(fs::read(site.mirror("d/a")).unwrap(), b"second");
+    lchown(site.mirror("d/sub"), Some(facts.uid()), Some(facts.gid())).unwrap();
+    site.run("-backup data").ended(0).in_peace();
+    assert_eq!(fs::read(site.mirror("d/sub/b")).unwrap(), b"second");
+    site.run("-check data").ended(0).in_peace();
 }
