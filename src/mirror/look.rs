@@ -93,6 +93,13 @@ pub fn drift(
         {
             continue;
         }
+        // It may be there for what EXCLUDE names in it; what else is in it comes by itself.
+        if change.old.is_none()
+            && scope.selection.has_excludes()
+            && change.new.as_ref().is_some_and(Entry::is_directory)
+        {
+            continue;
+        }
         if let Some(cursor) = &mut coming {
             cursor.seek(&path)?;
             let wanted = cursor.peek()?.filter(|entry| entry.path == path);

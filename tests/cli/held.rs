@@ -199,3 +199,16 @@ fn what_nobody_can_read_on_the_mirror_is_not_overwritten() {
     fs::set_permissions(&theirs, fs::Permissions::from_mode(0o644)).unwrap();
     assert_eq!(fs::read(&theirs).unwrap(), b"new");
 }
+
+/// A directory that went from the source stays on the mirror while it holds what EXCLUDE names: no change by someone else.
+#[test]
+fn a_folder_that_holds_only_what_is_excluded_is_no_change_on_the_mirror() {
+    let site = Site::with(&["d"], "  EXCLUDE *.tmp\n");
+    site.write("d/a", "a");
+    site.init();
+    fs::create_dir_all(site.mirror("d/gone/deep")).unwrap();
+    fs::write(site.mirror("d/gone/deep/x.tmp"), "excluded").unwrap();
+    site.run("-check data").ended(0).in_peace();
+    fs::write(site.mirror("d/gone/deep/file"), "work").unwrap();
+    site.run("-backup data").ended(3).warns(&["1 added, 0 changed, 0 removed; d/gone/deep/file (added)"]);
+}
