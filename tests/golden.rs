@@ -40,7 +40,7 @@ const ROLES: [(&str, State); 4] = [
     ("role.empty", State::Empty),
     ("role", State::Clean(1)),
     ("role.publishing", State::Publishing(1, 2)),
-    ("role.promoted", State::Promoted),
+    ("role.promoted", State::Promoted(1)),
 ];
 
 /// The chunks of each data block, by codec. Two chunks of odd length share a block: planes go through the whole block.

@@ -16,8 +16,9 @@ pub enum State {
     Clean(u64),
     /// A run was changing it from the first snapshot (0: from nothing) to the second, and may not have ended.
     Publishing(u64, u64),
-    /// It is live data now; nothing may write to it as to a mirror.
-    Promoted,
+    /// It is live data since a swap, when it held this snapshot (0: none); nothing may write to it as to a mirror. Numbers go on across swaps: of two
+    /// ends that were promoted, the one with the larger number is live.
+    Promoted(u64),
 }
 
 /// The whole file.
@@ -40,7 +41,7 @@ impl Role {
             State::Empty => "empty".to_owned(),
             State::Clean(n) => format!("clean {n}"),
             State::Publishing(from, to) => format!("publishing {from} {to}"),
-            State::Promoted => "promoted".to_owned(),
+            State::Promoted(n) => format!("promoted {n}"),
         };
         let lines = [
             ("target", self.target.clone()),
@@ -73,7 +74,7 @@ fn parse_state(text: &str) -> Option<State> {
     let numbers: Vec<u64> = words.map(str::parse).collect::<Result<_, _>>().ok()?;
     match (name, numbers.as_slice()) {
         ("empty", []) => Some(State::Empty),
-        ("promoted", []) => Some(State::Promoted),
+        ("promoted", [n]) => Some(State::Promoted(*n)),
         ("clean", [n]) => Some(State::Clean(*n)),
         ("publishing", [from, to]) => Some(State::Publishing(*from, *to)),
         _ => None,
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn every_state_reads_back() {
-        for state in [State::Empty, State::Clean(42), State::Publishing(0, 1), State::Promoted] {
+        for state in [State::Empty, State::Clean(42), State::Publishing(0, 1), State::Promoted(42)] {
             let at = Time { seconds: 1_069_124_400, nanoseconds: 7 };
             let role = Role { target: "elixir".to_owned(), store: StoreId(7), state, at };
             assert_eq!(Role::decode(&role.encode()), Ok(role));

@@ -140,7 +140,7 @@ impl LocalMirror {
     fn roots(&self) -> Result<(Option<ChunkRef>, Option<ChunkRef>), Error> {
         let root = |n: u64| (n > 0).then(|| self.store.record(n).map(|record| record.root)).transpose();
         Ok(match self.state().0 {
-            State::Empty | State::Promoted => (None, None),
+            State::Empty | State::Promoted(_) => (None, None),
             State::Clean(n) => (root(n)?, None),
             State::Publishing(from, to) => (root(from)?, root(to)?),
         })
@@ -199,7 +199,7 @@ fn check_role(role: &Role, place: &Place<'_>) -> Result<(), Error> {
             place.target
         )));
     }
-    if role.state == State::Promoted {
+    if let State::Promoted(_) = role.state {
         return Err(Error::Refused(format!(
             "{mirror} was promoted: it holds live data and is a mirror no more. The table is out of date: SOURCE should be {mirror} \
              (nothing was written)"
@@ -306,7 +306,7 @@ impl MirrorService for LocalMirror {
         let from = match state {
             _ if look.recorded.is_some() => look.recorded.unwrap_or(0),
             State::Clean(n) | State::Publishing(n, _) => n,
-            State::Empty | State::Promoted => 0,
+            State::Empty | State::Promoted(_) => 0,
         };
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, self.store.reader()?)?);
         let plan = || {

@@ -152,7 +152,7 @@ impl Run<'_> {
     fn reasons(&self, look: &Look, to: ChunkRef, chunks: &dyn ChunkStore) -> Result<Vec<String>, Error> {
         let on_mirror = match self.mirror.role().state {
             State::Clean(n) | State::Publishing(_, n) => Some(self.mirror.record(n)?.root),
-            State::Empty | State::Promoted => None,
+            State::Empty | State::Promoted(_) => None,
         };
         let mut reasons = guards::suspicious_dirs(&self.ends, &self.source, on_mirror, chunks)?;
         // A DIR that is missing or empty has been named already.

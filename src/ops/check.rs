@@ -98,7 +98,7 @@ fn check_mirror(
             ));
             n
         }
-        State::Empty | State::Promoted => return Ok(None),
+        State::Empty | State::Promoted(_) => return Ok(None),
     };
     let readable = mirror.record(number).map(|record: Record| (record.totals, record.root));
     let (totals, _) = match readable {

@@ -22,7 +22,7 @@ pub(super) fn not_a_mirror(place: &Path, what: &str) -> Result<(), Error> {
     let real = durable::real_path(place);
     let named = std::path::absolute(place).unwrap_or_else(|_| place.to_path_buf());
     for above in named.ancestors().chain(real.ancestors()) {
-        if let Some(role) = Home::of(above).read_role()?.filter(|role| role.state != State::Promoted) {
+        if let Some(role) = Home::of(above).read_role()?.filter(|role| !matches!(role.state, State::Promoted(_))) {
             let inside = above != named && above != real;
             let lies = if inside { format!("lies in {}, which is", shown_path(above)) } else { "is".to_owned() };
             return Err(Error::Refused(format!(
