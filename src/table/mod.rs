@@ -13,6 +13,7 @@ mod check;
 mod closest;
 mod dir;
 mod error;
+mod exchange;
 mod hold;
 mod keep;
 mod keyword;

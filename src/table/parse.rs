@@ -25,6 +25,9 @@ const LONGEST_GLOB: usize = 1000;
 /// The most of a word that is no keyword that a message repeats: it may come from any file at all.
 const LONGEST_WORD: usize = 40;
 
+/// What some editors put in front of UTF-8.
+pub(crate) const MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// A target whose lines are still being read.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
@@ -42,7 +45,7 @@ pub(crate) struct Draft {
 
 /// Reads a whole table.
 pub(crate) fn targets(bytes: &[u8], context: &Context<'_>) -> Result<Vec<Target>, Fault> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
     let mut done: Vec<Target> = Vec::new();
     let mut open: Option<Draft> = None;
     for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1..) {
@@ -74,7 +77,7 @@ pub(crate) fn targets(bytes: &[u8], context: &Context<'_>) -> Result<Vec<Target>
 
 /// The keyword and the value of a line; nothing for a blank line or a comment. Blanks around the value are not part of
 /// it, so a path that ends in a blank is written with a `/` behind it.
-fn words(line: &[u8]) -> Result<Option<(Keyword, &[u8])>, Mistake> {
+pub(crate) fn words(line: &[u8]) -> Result<Option<(Keyword, &[u8])>, Mistake> {
     if line.contains(&0) {
         return Err(Mistake::Nul);
     }

@@ -1,5 +1,6 @@
 //! What a table means, and the tables that the tests beside this file begin with.
 
+mod exchange;
 mod lines;
 mod overlaps;
 mod places;
