@@ -11,6 +11,8 @@ pub enum Phase {
     Comparing,
     /// Making a tree equal a manifest.
     Writing,
+    /// Copying the history of another store.
+    Copying,
     /// Proving that the store can be read.
     Verifying,
 }

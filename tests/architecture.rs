@@ -50,6 +50,7 @@ const KNOTS: &[(&str, &str)] =
 /// Who touches the disk, and why. `fs` is the room for it: whoever is not here asks `fs`.
 const DISK: &[(&str, &str)] = &[
     ("fs/", "the room of system calls"),
+    ("store/import.rs", "lists and reads the packs of another store"),
     ("store/index/set.rs", "lists our own folder of indexes"),
     ("store/pack/reader.rs", "holds a pack of our own open"),
     ("store/pack/writer.rs", "holds a pack of our own open"),
@@ -59,7 +60,7 @@ const DISK: &[(&str, &str)] = &[
     ("source/feed.rs", "names kinds of files"),
     ("tree/make.rs", "writes to files that fs::dir made"),
     ("tree/publish.rs", "names kinds of files"),
-    ("mirror/local.rs", "makes the folder of a new mirror"),
+    ("mirror/make.rs", "makes the folder of a new mirror"),
     ("ops/restore.rs", "makes the folder that is restored to, and takes it away again"),
     ("cli/table.rs", "finds backup.tab and looks at who may write to it"),
 ];

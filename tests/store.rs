@@ -8,6 +8,7 @@ use backup::format::config::{Config, StoreId};
 use backup::format::pack::BlockKind;
 use backup::format::snapshot::{Kind, Record, Totals};
 use backup::id::Id;
+use backup::monitor::Silent;
 use backup::store::Store;
 use backup::store::block::Block;
 use backup::store::chunks::{ChunkSink, ChunkSource};
@@ -263,4 +264,32 @@ fn after_a_failed_write_nothing_more_is_taken() {
     fs::create_dir(root.join("packs")).unwrap();
     assert!(store.put(block(&[b"b"]).0).is_err());
     assert!(store.settle().is_err());
+}
+
+#[test]
+fn the_content_of_another_store_is_copied_once_and_a_damaged_pack_is_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (create(&dir.path().join("from")), create(&dir.path().join("to")));
+    let first = put(&from, &[b"one", b"two two"]);
+    from.settle().unwrap();
+    let second = put(&from, &[b"three"]);
+    from.settle().unwrap();
+    put(&to, &[b"of its own"]);
+    to.settle().unwrap();
+    let damaged = from.layout().pack(&from.locate(&second[0].id).unwrap().unwrap().pack);
+    let whole = fs::read(&damaged).unwrap();
+    let mut bytes = whole.clone();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    let done = to.import(&from, &Silent).unwrap();
+    assert_eq!((done.packs, done.snapshots, done.damaged), (1, 0, 1));
+    assert_eq!(to.reader().unwrap().read(&first[1]).unwrap(), b"two two");
+    assert!(to.locate(&second[0].id).unwrap().is_none());
+    assert_eq!(files(&dir.path().join("to/packs"), "pack").len(), 2, "nothing half done is left");
+    // When it can be read again it is all that is copied.
+    fs::write(&damaged, whole).unwrap();
+    let done = to.import(&from, &Silent).unwrap();
+    assert_eq!((done.packs, done.damaged), (1, 0));
+    assert_eq!(to.import(&from, &Silent).unwrap().packs, 0);
+    assert_eq!(reopen(&dir.path().join("to")).reader().unwrap().read(&second[0]).unwrap(), b"three");
 }

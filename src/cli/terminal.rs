@@ -61,6 +61,7 @@ impl Monitor for Terminal {
             Phase::Reading => "reading",
             Phase::Comparing => "comparing",
             Phase::Writing => "writing",
+            Phase::Copying => "copying history",
             Phase::Verifying => "verifying",
         };
         self.files.store(0, Ordering::Relaxed);

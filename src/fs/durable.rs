@@ -90,6 +90,21 @@ pub fn remove_if_any(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Whether there is something of this name, be it a symlink that leads nowhere.
+pub fn is_there(path: &Path) -> Result<bool, Error> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::new("look at", path, e)),
+    }
+}
+
+/// Makes a symlink durably; an existing name is an error.
+pub fn link(target: &Path, path: &Path) -> Result<(), Error> {
+    std::os::unix::fs::symlink(target, path).map_err(|e| Error::new("make the link", path, e))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
 /// Whether something is at this path; an error other than "nothing there" is one.
 pub fn exists(path: &Path) -> Result<bool, Error> {
     path.try_exists().map_err(|e| Error::new("look at", path, e))

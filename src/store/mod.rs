@@ -6,6 +6,7 @@
 pub mod block;
 pub mod chunks;
 pub mod dry;
+pub mod import;
 pub mod index;
 pub mod layout;
 pub mod pack;
@@ -62,6 +63,19 @@ pub enum Error {
     /// There is no snapshot with this number.
     #[error("there is no snapshot {0}; `backup -snapshots TARGET` lists them")]
     NoSnapshot(u64),
+    /// Two stores that should have one history have two.
+    #[error(
+        "snapshot {sequence} is another one in {theirs} than in {ours}: the two went separate ways. Nothing was copied. Move {ours} aside, \
+         with all that is in it, and run the same command again: it begins with the history of {theirs}"
+    )]
+    Conflict {
+        /// The number.
+        sequence: u64,
+        /// The store that should have taken the history.
+        ours: String,
+        /// The one it comes from.
+        theirs: String,
+    },
     /// A write failed before, and nothing more is taken: what the first error was.
     #[error("{0}")]
     Poisoned(String),

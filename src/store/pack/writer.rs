@@ -8,7 +8,7 @@ use crate::store::block::Block;
 use crate::store::layout::Layout;
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A pack that is being written, under a temporary name.
 #[derive(Debug)]
@@ -71,12 +71,17 @@ impl PackWriter {
         self.write(&tail)?;
         self.file.sync_data().map_err(|e| FsError::new("sync", &self.path, e))?;
         let name = Id::from_bytes(*self.hasher.finalize().as_bytes());
-        let path = layout.pack(&name);
-        if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-            durable::make_folder(folder)?;
-            durable::sync_folder(&layout.packs())?;
-        }
-        durable::publish(&self.path, &path)?;
+        publish(&self.path, layout, &name)?;
         Ok(FinishedPack { name, length: self.length, rows: self.rows })
     }
+}
+
+/// Puts a pack that is written and synced under its name, durably.
+pub fn publish(aside: &Path, layout: &Layout, name: &Id) -> Result<(), Error> {
+    let path = layout.pack(name);
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+        durable::make_folder(folder)?;
+        durable::sync_folder(&layout.packs())?;
+    }
+    Ok(durable::publish(aside, &path)?)
 }

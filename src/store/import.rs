@@ -1,0 +1,182 @@
+//! Taking over the history of another store, after a swap (floor 2).
+//!
+//! What must stay true: packs, then the index, then records in ascending order, each durable before the next, so whoever sees a snapshot here
+//! can read all of it that the other store had. What is here already is not copied again: an interrupted import is simply begun again.
+//!
+//! Each pack is proved by its name while it is copied. One that is damaged or cannot be read is reported and left out: `-check` tells which
+//! files needed it. An error of writing ends the import.
+
+use super::layout::Layout;
+use super::pack::reader::PackReader;
+use super::pack::writer::{self, FinishedPack};
+use super::{Error, Store};
+use crate::format::snapshot::Record;
+use crate::fs::{Error as FsError, durable};
+use crate::id::Id;
+use crate::limits::{PACK_MAX, RECORD_MAX};
+use crate::monitor::{Monitor, Phase};
+use crate::path::shown_path;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::PoisonError;
+use walkdir::WalkDir;
+
+/// Bytes copied at a time.
+const STEP: usize = 1 << 20;
+
+/// What was taken over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Packs that were copied.
+    pub packs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Snapshots that are new here.
+    pub snapshots: u64,
+    /// Packs and records that are damaged or gone; each was reported.
+    pub damaged: u64,
+}
+
+impl Store {
+    /// Copies all content and all snapshots of another store that this one does not have. Both must be locked, and this one recovered.
+    pub fn import(&self, from: &Self, monitor: &dyn Monitor) -> Result<Imported, Error> {
+        let mut done = Imported::default();
+        let records = self.new_records(from, &mut done, monitor)?;
+        let packs = self.new_packs(from, &mut done, monitor)?;
+        monitor.begin(Phase::Copying, Some(packs.len() as u64), Some(packs.values().sum()));
+        for (name, length) in packs {
+            match self.copy_pack(from, name)? {
+                Ok(pack) => {
+                    self.index.write().unwrap_or_else(PoisonError::into_inner).add(&pack, &self.layout)?;
+                    done.packs += 1;
+                    done.bytes += pack.length;
+                }
+                Err(message) => {
+                    monitor.wrong(&format!("{message}; it is left out of the history that is copied"));
+                    done.damaged += 1;
+                }
+            }
+            monitor.advance(1, length);
+        }
+        self.index.write().unwrap_or_else(PoisonError::into_inner).flush(&self.layout)?;
+        for sequence in records {
+            let bytes = durable::read(&from.layout.snapshot(sequence), RECORD_MAX as u64)?;
+            self.take_record(sequence, &bytes)?;
+            done.snapshots += 1;
+        }
+        Ok(done)
+    }
+
+    /// The snapshots that this store lacks, ascending. One of the same number that is another one is refused.
+    fn new_records(&self, from: &Self, done: &mut Imported, monitor: &dyn Monitor) -> Result<Vec<u64>, Error> {
+        let mut new = Vec::new();
+        for sequence in from.sequences()? {
+            match (from.sealed_record(sequence), self.sealed_record(sequence)) {
+                (Ok((_, theirs)), Ok((_, ours))) if theirs != ours => {
+                    let (ours, theirs) = (shown_path(self.layout.root()), shown_path(from.layout.root()));
+                    return Err(Error::Conflict { sequence, ours, theirs });
+                }
+                (Ok(_), Err(Error::NoSnapshot(_) | Error::Damaged { .. })) => new.push(sequence),
+                (_, Ok(_)) => {}
+                (Ok(_), Err(e)) => return Err(e),
+                (Err(e), _) => {
+                    monitor.wrong(&format!("{e}; the snapshot is left out of the history that is copied"));
+                    done.damaged += 1;
+                }
+            }
+        }
+        Ok(new)
+    }
+
+    /// The packs that this store lacks, with their lengths.
+    fn new_packs(&self, from: &Self, done: &mut Imported, monitor: &dyn Monitor) -> Result<BTreeMap<Id, u64>, Error> {
+        let mut theirs = packs_in(&from.layout)?;
+        for (name, _) in from.packs()? {
+            if !theirs.contains_key(&name) {
+                monitor.wrong(&format!("{}: it is missing", shown_path(&from.layout.pack(&name))));
+                done.damaged += 1;
+            }
+        }
+        for (name, length) in self.packs()? {
+            if PackReader::open(&self.layout, &name).is_ok_and(|pack| pack.length() == length) {
+                theirs.remove(&name);
+            }
+        }
+        Ok(theirs)
+    }
+
+    /// Copies a pack, or says why it is not worth it.
+    fn copy_pack(&self, from: &Self, name: Id) -> Result<Result<FinishedPack, String>, Error> {
+        let path = from.layout.pack(&name);
+        let aside = self.layout.packs().join(format!("{}import.pack", durable::TMP));
+        durable::remove_if_any(&aside)?;
+        let found = match copy(&path, &aside)? {
+            Ok(found) => found,
+            Err(e) => return Ok(Err(e.to_string())),
+        };
+        if found != name {
+            durable::remove(&aside)?;
+            return Ok(Err(format!(
+                "{}: it is damaged: its bytes are not those that its name says",
+                shown_path(&path)
+            )));
+        }
+        writer::publish(&aside, &self.layout, &name)?;
+        let pack = PackReader::open(&self.layout, &name)?;
+        match pack.contents() {
+            Ok(rows) => Ok(Ok(FinishedPack { name, length: pack.length(), rows })),
+            Err(e @ Error::Damaged { .. }) => Ok(Err(e.to_string())),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Writes a record as it is. One of ours that is there is damaged: it is set aside.
+    fn take_record(&self, sequence: u64, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.layout.snapshot(sequence);
+        Record::decode(bytes).map_err(|e| Error::damaged(&path, e))?;
+        if durable::exists(&path)? {
+            durable::publish(&path, &path.with_extension("bad"))?;
+        }
+        Ok(durable::write_new(&path, bytes)?)
+    }
+}
+
+/// Every pack of a store that nobody is writing to, and its length.
+fn packs_in(layout: &Layout) -> Result<BTreeMap<Id, u64>, Error> {
+    let mut found = BTreeMap::new();
+    for item in WalkDir::new(layout.packs()).min_depth(2).max_depth(2) {
+        let failed = |e| FsError::new("list", &layout.packs(), e);
+        let item = item.map_err(failed)?;
+        if let Some(name) = Layout::id_of(item.path(), "pack") {
+            found.insert(name, item.metadata().map_err(failed)?.len());
+        }
+    }
+    Ok(found)
+}
+
+/// Copies a file and makes it durable; gives the hash of its bytes. An error of reading is another matter than one of writing.
+fn copy(from: &Path, to: &Path) -> Result<Result<Id, FsError>, Error> {
+    let mut input = match File::open(from) {
+        Ok(file) => file.take(PACK_MAX + 1),
+        Err(e) => return Ok(Err(FsError::new("open", from, e))),
+    };
+    let mut output = durable::create(to)?;
+    let (mut hasher, mut buffer) = (blake3::Hasher::new(), vec![0; STEP]);
+    loop {
+        let read = match input.read(&mut buffer) {
+            Ok(read) => read,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(e) => return Ok(Err(FsError::new("read", from, e))),
+        };
+        let bytes = buffer.get(..read).unwrap_or_default();
+        if bytes.is_empty() {
+            break;
+        }
+        hasher.update(bytes);
+        output.write_all(bytes).map_err(|e| FsError::new("write", to, e))?;
+    }
+    output.sync_data().map_err(|e| FsError::new("sync", to, e))?;
+    Ok(Ok(Id::from_bytes(*hasher.finalize().as_bytes())))
+}
