@@ -17,6 +17,7 @@ USAGE: backup (command) [target] [options]
   backup -check     (target) [--data]        : are mirror and store in order?
   backup -snapshots (target)                 : list the nights that can be restored
   backup -approve   (target) [N]             : carry out a held run
+  backup -swap      (target)                 : fail over: the mirror becomes the disk
   options: --tab FILE  --json  --quiet  --verbose  --help  --version
 backup (command) --help explains each.";
 
@@ -80,6 +81,16 @@ pub(super) enum Command {
         /// Read and hash all content, of the store and of the mirror
         #[arg(long)]
         data: bool,
+    },
+    /// Fail over: the mirror becomes SOURCE, in backup.tab too, and takes no more backups until the other disk is back
+    ///
+    /// Needs nothing of the SOURCE that was. Then point the automount at the new SOURCE. When the other disk is back, or a new one: backup -backup
+    /// --init TARGET makes it the mirror; what lies on it is saved first, and the history is copied to it. A swap that was a mistake is taken back
+    /// by a second one, as long as the other end has not been made the mirror.
+    #[command(override_usage = "backup -swap TARGET")]
+    Swap {
+        /// Name of the target in backup.tab
+        target: String,
     },
     /// List snapshots
     #[command(override_usage = "backup -snapshots TARGET")]

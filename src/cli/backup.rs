@@ -52,7 +52,9 @@ fn with_context(
 
 fn tell(target: &Target, report: &Report, seconds: f64, out: Out) -> Exit {
     match report {
-        Report::Done { record, applied } => done(target, record, applied, seconds, out),
+        Report::Done { record, applied, lost } => {
+            done(target, record, applied, seconds, out).worst(partial_if(*lost > 0))
+        }
         Report::Held { record, rescue, reasons } => held(target, record, *rescue, reasons, out),
         Report::Dry { taken, survey, reasons } => {
             let text = format!(

@@ -11,6 +11,7 @@ mod restore;
 mod size;
 mod snapshots;
 mod status;
+mod swap;
 mod table;
 mod targets;
 mod terminal;
@@ -76,6 +77,7 @@ fn run(args: Args, out: Out) -> Result<Exit, Failure> {
         Command::Approve { target, number } => backup::approve(table.target(&target)?, number, args.verbose, out),
         Command::Restore(options) => restore::run(&table, &options, args.verbose, out),
         Command::Check { target, data } => check::run(table.target(&target)?, data, args.verbose, out),
+        Command::Swap { target } => swap::run(&table, &target, args.verbose, out),
         Command::Snapshots { target } => snapshots::run(table.target(&target)?, out),
     }
 }

@@ -4,13 +4,16 @@ use super::exit::Exit;
 use super::out::{Out, stderr};
 use super::{Failure, size, time};
 use crate::format::snapshot::Kind;
-use crate::ops::snapshots::snapshots;
+use crate::ops::snapshots::{Listed, snapshots};
 use crate::path::shown;
 use crate::table::Target;
 use serde_json::json;
 
 pub(super) fn run(target: &Target, out: Out) -> Result<Exit, Failure> {
-    let records = snapshots(target).map_err(|e| Failure::of(&target.name, &e))?;
+    let Listed { records, note } = snapshots(target).map_err(|e| Failure::of(&target.name, &e))?;
+    if let Some(note) = note {
+        stderr(&format!("backup: {}: {note}", target.name));
+    }
     if !out.json && !out.quiet {
         out.line("     n  kind    time                      files       bytes         new  note");
     }

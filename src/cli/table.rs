@@ -3,6 +3,7 @@
 use super::Failure;
 use crate::fs::{clock, durable};
 use crate::limits::TEXT_MAX;
+use crate::ops::swap::Tab;
 use crate::path::{shown, shown_path};
 use crate::table::{Table, Target};
 use std::os::unix::fs::MetadataExt;
@@ -16,6 +17,9 @@ pub(super) struct Found {
     /// As `--tab` gave it.
     pub(super) given: Option<PathBuf>,
     path: PathBuf,
+    bytes: Vec<u8>,
+    folder: PathBuf,
+    this_host: String,
 }
 
 impl Found {
@@ -26,10 +30,17 @@ impl Found {
         let bytes = durable::read(&path, TEXT_MAX).map_err(|e| read(&e.source))?;
         must_be_safe(&path)?;
         let absolute = std::path::absolute(&path).map_err(|e| read(&e))?;
-        let folder = absolute.parent().unwrap_or(Path::new("/"));
-        let table = Table::parse(&bytes, &path, folder, &clock::host_name());
+        let folder = absolute.parent().unwrap_or(Path::new("/")).to_path_buf();
+        let this_host = clock::host_name();
+        let table = Table::parse(&bytes, &path, &folder, &this_host);
         let table = table.map_err(|e| Failure::usage(e.to_string()))?;
-        Ok(Self { table, given: tab.map(Path::to_path_buf), path })
+        Ok(Self { table, given: tab.map(Path::to_path_buf), path, bytes, folder, this_host })
+    }
+
+    /// All of it, for who rewrites it.
+    pub(super) fn tab(&self) -> Tab<'_> {
+        let Self { table, path, bytes, folder, this_host, .. } = self;
+        Tab { table, bytes, file: path, folder, this_host }
     }
 
     /// The target of this name, or the names that there are.

@@ -1,4 +1,4 @@
-//! The mirror on this host (floor 4). Whoever holds a [`LocalMirror`] holds its lock.
+//! The mirror on this host (floor 4). Whoever holds a [`LocalMirror`] holds its lock, or was given it by who does.
 
 use super::Error;
 use super::home::Home;
@@ -8,7 +8,6 @@ use super::service::{Draft, MirrorService};
 use super::verify::{self, Verified};
 use crate::chunk::cut::Chunker;
 use crate::entry::{ChunkRef, Time};
-use crate::format::config::{Config, StoreId};
 use crate::format::role::{Role, State};
 use crate::format::snapshot::Record;
 use crate::fs::dir::Dir;
@@ -30,7 +29,7 @@ use crate::tree::plan::{Plan, Scope, survey};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-const README: &str = include_str!("README.txt");
+pub(super) const README: &str = include_str!("README.txt");
 
 /// An open mirror.
 #[derive(Debug)]
@@ -39,7 +38,7 @@ pub struct LocalMirror {
     root: Arc<Dir>,
     store: Store,
     role: Mutex<Role>,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 /// Where a mirror is.
@@ -54,39 +53,12 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn store_path(&self, home: &Home) -> PathBuf {
+    pub(super) fn store_path(&self, home: &Home) -> PathBuf {
         self.store.map_or_else(|| home.store(), Path::to_path_buf)
     }
 }
 
 impl LocalMirror {
-    /// Makes a new mirror, or leaves one of this target that exists as it is. A tree that is there already is adopted by the first backup.
-    pub fn init(place: &Place<'_>, random: u128) -> Result<(), Error> {
-        let home = Home::of(place.mirror);
-        if let Some(role) = home.read_role()? {
-            return check_role(&role, place);
-        }
-        std::fs::create_dir_all(place.mirror).map_err(|e| FsError::new("make the mirror", place.mirror, e))?;
-        durable::make_folder(home.root())?;
-        let _lock = lock(&home, place.mirror)?;
-        let path = place.store_path(&home);
-        // An earlier `--init` may have been interrupted before the role was written.
-        let store = if Store::exists(&path)? {
-            Store::open(&path)?
-        } else {
-            Store::create(&path, Config { store: StoreId(random), chunker: Chunker::default() })?
-        };
-        durable::make_folder(&home.stage())?;
-        durable::replace(&home.readme(), README.as_bytes())?;
-        let role = Role {
-            target: place.target.to_owned(),
-            store: store.config().store,
-            state: State::Empty,
-            at: clock::now(),
-        };
-        home.write_role(&role)
-    }
-
     /// Opens a mirror and takes its lock.
     pub fn open(place: &Place<'_>, monitor: &dyn Monitor) -> Result<Self, Error> {
         let home = Home::of(place.mirror);
@@ -101,11 +73,22 @@ impl LocalMirror {
         let lock = lock(&home, place.mirror)?;
         // Read again under the lock: a run that has just ended changed it.
         let role = home.read_role()?.unwrap_or(role);
+        check_role(&role, place)?;
+        Self::open_locked(place, role, Some(lock), monitor)
+    }
+
+    /// Opens a mirror under its lock, which may also be held by the caller.
+    pub(super) fn open_locked(
+        place: &Place<'_>,
+        role: Role,
+        lock: Option<Lock>,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
+        let home = Home::of(place.mirror);
         let path = place.store_path(&home);
         let store = Store::open(&path)?;
         if store.config().store != role.store {
-            let message = "the store and the mirror do not belong together; is the right disk mounted?";
-            return Err(Error::Refused(format!("{}: {message} (nothing was written)", shown_path(&path))));
+            return Err(not_together(&path));
         }
         let root = Dir::open(place.mirror).map_err(|e| FsError::new("open the mirror", place.mirror, e))?;
         let recovered = store.recover()?;
@@ -185,12 +168,17 @@ fn scope(selection: &Selection) -> Scope<'_> {
     Scope { selection, delete: true, owners: clock::is_root() }
 }
 
-fn lock(home: &Home, mirror: &Path) -> Result<Lock, Error> {
+pub(super) fn lock(home: &Home, mirror: &Path) -> Result<Lock, Error> {
     Lock::take(&home.lock())?.ok_or_else(|| Error::Locked(shown_path(mirror)))
 }
 
-/// Refuses what the mirror itself contradicts.
-fn check_role(role: &Role, place: &Place<'_>) -> Result<(), Error> {
+pub(super) fn not_together(store: &Path) -> Error {
+    let message = "the store and the mirror do not belong together; is the right disk mounted?";
+    Error::Refused(format!("{}: {message} (nothing was written)", shown_path(store)))
+}
+
+/// Refuses the mirror of another target.
+pub(super) fn check_target(role: &Role, place: &Place<'_>) -> Result<(), Error> {
     let mirror = shown_path(place.mirror);
     if role.target != place.target {
         return Err(Error::Refused(format!(
@@ -199,10 +187,18 @@ fn check_role(role: &Role, place: &Place<'_>) -> Result<(), Error> {
             place.target
         )));
     }
+    Ok(())
+}
+
+/// Refuses what the mirror itself contradicts.
+pub(super) fn check_role(role: &Role, place: &Place<'_>) -> Result<(), Error> {
+    check_target(role, place)?;
     if let State::Promoted(_) = role.state {
+        let mirror = shown_path(place.mirror);
         return Err(Error::Refused(format!(
-            "{mirror} was promoted: it holds live data and is a mirror no more. The table is out of date: SOURCE should be {mirror} \
-             (nothing was written)"
+            "{mirror} was promoted: it holds live data and is a mirror no more. The table is out of date: SOURCE should be {mirror}; \
+             backup -swap {} puts that into the table, or copy the table that was swapped (nothing was written)",
+            place.target
         )));
     }
     Ok(())

@@ -42,6 +42,8 @@ pub enum Report {
         record: Record,
         /// What was done to the mirror.
         applied: Applied,
+        /// Packs and records of the history that could not be taken over after a swap; each was reported.
+        lost: u64,
     },
     /// The snapshot is taken; the mirror tree was not touched.
     Held {
@@ -97,9 +99,7 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
     let ends = Ends::of(target)?;
     guards::not_a_mirror(ends.source, "SOURCE")?;
     let source = open_tree(ends.source, "SOURCE")?;
-    if options.init && !options.dry_run {
-        ends.init_mirror(context)?;
-    }
+    let lost = if options.init && !options.dry_run { ends.init_mirror(context)?.damaged } else { 0 };
     let local = ends.open_mirror(context)?;
     let mirror: &dyn MirrorService = &local;
     let parent = mirror.newest(|record| record.kind != Kind::Rescue)?;
@@ -111,7 +111,7 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
     }
     mirror.tidy(context.now, context.monitor)?;
     let (taken, look) = run.snapshot_and_look()?;
-    run.carry_out(&taken, look)
+    run.carry_out(&taken, look, lost)
 }
 
 impl Run<'_> {
@@ -171,7 +171,7 @@ impl Run<'_> {
         drafts::draft(kind, &place, self.ends.dirs(), taken, self.context, note)
     }
 
-    fn carry_out(&self, taken: &Taken, mut look: Look) -> Result<Report, Error> {
+    fn carry_out(&self, taken: &Taken, mut look: Look, lost: u64) -> Result<Report, Error> {
         self.mirror.settle()?;
         let reasons = self.reasons(&look, taken.root, self.mirror)?;
         let adopting = self.mirror.role().state == State::Empty;
@@ -190,7 +190,7 @@ impl Run<'_> {
         }
         let record = self.mirror.commit(self.draft(Kind::Backup, taken, String::new()))?;
         let applied = self.publish(&look, &record)?;
-        Ok(Report::Done { record, applied })
+        Ok(Report::Done { record, applied, lost })
     }
 
     fn publish(&self, look: &Look, record: &Record) -> Result<Applied, Error> {
@@ -259,5 +259,5 @@ pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> 
     };
     let record = mirror.commit(draft)?;
     let applied = run.publish(&look, &record)?;
-    Ok(Report::Done { record, applied })
+    Ok(Report::Done { record, applied, lost: 0 })
 }

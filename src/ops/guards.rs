@@ -91,3 +91,15 @@ pub(super) fn drift_reason(drift: &Drift) -> Option<String> {
     }
     Some(text)
 }
+
+/// Why a tree does not look like the source of these DIRs: one cannot be listed, or there is nothing in any.
+pub(super) fn without_content(root: &Dir, dirs: &[RelPath]) -> Option<String> {
+    let mut found = 0;
+    for dir in dirs {
+        match names(root, dir) {
+            Ok(names) => found += names.len(),
+            Err(e) => return Some(format!("DIR {dir} cannot be listed ({e})")),
+        }
+    }
+    (found == 0).then(|| "there is nothing in its DIRs".to_owned())
+}

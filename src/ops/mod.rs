@@ -9,6 +9,7 @@ mod owners;
 pub mod places;
 pub mod restore;
 pub mod snapshots;
+pub mod swap;
 
 use crate::entry::Time;
 use crate::monitor::Monitor;

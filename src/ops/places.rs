@@ -1,10 +1,14 @@
 //! Where the two ends of a target are, and opening them (floor 5).
 
 use super::{Context, Error};
+use crate::format::role::{Role, State};
 use crate::fs::dir::Dir;
+use crate::mirror::home::Home;
 use crate::mirror::local::{LocalMirror, Place};
+use crate::mirror::make;
 use crate::path::{RelPath, shown_path};
 use crate::scan::selection::Selection;
+use crate::store::import::Imported;
 use crate::table::Target;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,17 +42,63 @@ impl<'t> Ends<'t> {
         Ok(Self { target, source, mirror, store })
     }
 
-    fn place(&self) -> Place<'t> {
+    pub(super) fn place(&self) -> Place<'t> {
         Place { target: &self.target.name, mirror: self.mirror, store: self.store }
     }
 
-    /// Makes the mirror if there is none.
-    pub fn init_mirror(&self, context: Context<'_>) -> Result<(), Error> {
-        Ok(LocalMirror::init(&self.place(), context.random)?)
+    /// SOURCE as a place that may have been promoted.
+    pub(super) fn promoted_place(&self) -> Place<'t> {
+        Place { target: &self.target.name, mirror: self.source, store: None }
+    }
+
+    /// The number with which SOURCE was promoted, if it is the live end of this target after a swap and MIRROR has not been made a mirror since.
+    pub fn waits_for_mirror(&self) -> Result<Option<u64>, Error> {
+        let promoted = |role: Option<Role>| match role {
+            Some(Role { target, state: State::Promoted(n), .. }) if target == self.target.name => Some(n),
+            _ => None,
+        };
+        let Some(live) = promoted(Home::of(self.source).read_role()?) else { return Ok(None) };
+        let role = Home::of(self.mirror).read_role()?;
+        Ok((role.is_none() || promoted(role).is_some_and(|stale| stale < live)).then_some(live))
+    }
+
+    /// What to say when the history is read there.
+    pub(super) fn read_from_source(&self) -> String {
+        format!(
+            "{} is not a mirror yet, or not mounted: this is the history of the promoted SOURCE {}, which ends with the swap",
+            shown_path(self.mirror),
+            shown_path(self.source)
+        )
+    }
+
+    /// Makes the mirror if there is none; after a swap it takes over the history of SOURCE.
+    pub fn init_mirror(&self, context: Context<'_>) -> Result<Imported, Error> {
+        if self.waits_for_mirror()?.is_none() {
+            make::init(&self.place(), context.random)?;
+            return Ok(Imported::default());
+        }
+        let imported = make::init_after_swap(&self.place(), &self.promoted_place(), context.random, context.monitor)?;
+        context.monitor.note(&format!(
+            "the history of {} was copied first: {} snapshots, {} packs",
+            shown_path(self.source),
+            imported.snapshots,
+            imported.packs
+        ));
+        Ok(imported)
     }
 
     /// Opens the mirror, under its lock.
     pub fn open_mirror(&self, context: Context<'_>) -> Result<LocalMirror, Error> {
+        // A SOURCE that is dead says nothing of itself.
+        if self.waits_for_mirror().is_ok_and(|live| live.is_some()) {
+            return Err(Error::Refused(format!(
+                "{} is not a mirror yet, or not mounted: SOURCE {} was promoted by a swap and has the history. When the disk of MIRROR is there: \
+                 backup -backup --init {} (nothing was written)",
+                shown_path(self.mirror),
+                shown_path(self.source),
+                self.target.name
+            )));
+        }
         Ok(LocalMirror::open(&self.place(), context.monitor)?)
     }
 

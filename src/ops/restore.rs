@@ -6,6 +6,7 @@ use super::places::{Ends, open_tree};
 use super::snapshots::{Which, find};
 use super::{Context, Error, drafts, guards};
 use crate::entry::{ChunkRef, Time};
+use crate::format::role::State;
 use crate::format::snapshot::{Kind, Record};
 use crate::fs::clock;
 use crate::fs::dir::Dir;
@@ -15,6 +16,8 @@ use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::mirror::home::Home;
 use crate::mirror::leftover::Leftover;
+use crate::mirror::make;
+use crate::mirror::promoted::Promoted;
 use crate::mirror::service::MirrorService;
 use crate::monitor::{Phase, Silent};
 use crate::path::{RelPath, shown_path};
@@ -81,13 +84,27 @@ pub fn restore(
     would: &mut dyn FnMut(&Action),
 ) -> Result<Report, Error> {
     let ends = Ends::of(target)?;
-    let place = options.to.as_deref().unwrap_or(ends.source);
-    let what = if options.to.is_some() { "the place to restore to," } else { "SOURCE" };
+    let (place, what) = destination(&ends, options);
     guards::not_a_mirror(place, what)?;
-    let local = ends.open_mirror(context)?;
-    let mirror: &dyn MirrorService = &local;
-    let record = choose(&ends, mirror, options, context)?;
-    let selection = selection(&ends, &record, options)?;
+    if ends.waits_for_mirror().is_ok_and(|live| live.is_some()) {
+        let promoted = ends.promoted_place();
+        let store = make::open_store(&promoted)?;
+        context.monitor.note(&ends.read_from_source());
+        return from(&Promoted::new(&promoted, &store)?, &ends, options, context, would);
+    }
+    from(&ends.open_mirror(context)?, &ends, options, context, would)
+}
+
+fn from(
+    mirror: &dyn MirrorService,
+    ends: &Ends<'_>,
+    options: &Options,
+    context: Context<'_>,
+    would: &mut dyn FnMut(&Action),
+) -> Result<Report, Error> {
+    let (place, what) = destination(ends, options);
+    let record = choose(ends, mirror, options, context)?;
+    let selection = selection(ends, &record, options)?;
     require_paths(mirror, &record, &options.paths)?;
     if options.to.is_some() && !options.dry_run {
         std::fs::create_dir_all(place).map_err(|e| FsError::new("make the folder", place, e))?;
@@ -97,6 +114,11 @@ pub fn restore(
     let parent = mirror.newest(|record| record.kind != Kind::Rescue)?.filter(|_| options.to.is_none());
     let run = Run { mirror, place, root, selection, options, record, context, parent };
     if options.dry_run { run.dry(would) } else { run.carry_out() }
+}
+
+/// Where to, and what it is called.
+fn destination<'a>(ends: &Ends<'a>, options: &'a Options) -> (&'a Path, &'static str) {
+    options.to.as_deref().map_or((ends.source, "SOURCE"), |place| (place, "the place to restore to,"))
 }
 
 /// The snapshot to restore. Without a choice by the operator it is what people saw on the mirror: if that was changed since the last run, it was live,
@@ -111,6 +133,10 @@ fn choose(
         return find(mirror, options.which);
     }
     let newest = find(mirror, options.which)?;
+    // What people see on a place that was promoted is SOURCE itself.
+    if matches!(mirror.role().state, State::Promoted(_)) {
+        return Ok(newest);
+    }
     let selection = ends.selection()?;
     let look = if options.dry_run {
         mirror.look_dry(&selection, false, &Silent)?

@@ -6,6 +6,7 @@ use crate::entry::Time;
 use crate::format::snapshot::{Kind, Record};
 use crate::mirror::Error as MirrorError;
 use crate::mirror::home::Home;
+use crate::mirror::make;
 use crate::mirror::service::MirrorService;
 use crate::path::{shown, shown_path};
 use crate::store::{self, Store};
@@ -22,9 +23,23 @@ pub enum Which {
     At(Time),
 }
 
-/// All snapshots, oldest first; a record that cannot be read is an error in its place.
-pub fn snapshots(target: &Target) -> Result<Vec<Result<Record, store::Error>>, Error> {
+/// What there is.
+#[derive(Debug)]
+pub struct Listed {
+    /// All snapshots, oldest first; a record that cannot be read is an error in its place.
+    pub records: Vec<Result<Record, store::Error>>,
+    /// What the operator should know of where they are.
+    pub note: Option<String>,
+}
+
+/// Lists all snapshots.
+pub fn snapshots(target: &Target) -> Result<Listed, Error> {
     let ends = Ends::of(target)?;
+    // After a swap, until there is a mirror again, the history is at SOURCE; a SOURCE that is dead says nothing of itself.
+    if ends.waits_for_mirror().is_ok_and(|live| live.is_some()) {
+        let records = records(&make::open_store(&ends.promoted_place())?)?;
+        return Ok(Listed { records, note: Some(ends.read_from_source()) });
+    }
     let home = Home::of(ends.mirror);
     let mirror = shown_path(ends.mirror);
     match home.read_role()? {
@@ -35,7 +50,11 @@ pub fn snapshots(target: &Target) -> Result<Vec<Result<Record, store::Error>>, E
         }
         Some(_) => {}
     }
-    let store = Store::open(target.store_path().unwrap_or(&home.store()))?;
+    let records = records(&Store::open(target.store_path().unwrap_or(&home.store()))?)?;
+    Ok(Listed { records, note: None })
+}
+
+fn records(store: &Store) -> Result<Vec<Result<Record, store::Error>>, Error> {
     Ok(store.sequences()?.into_iter().map(|n| store.record(n)).collect())
 }
 

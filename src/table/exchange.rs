@@ -51,9 +51,11 @@ impl Table {
     /// Whether the other table is this one, but for the exchange of the two places of `name`.
     fn is_exchanged(&self, other: &Self, name: &str) -> bool {
         self.targets.len() == other.targets.len()
-            && self.targets.iter().zip(&other.targets).all(|(old, new)| {
-                if old.name == name { is_exchanged(old, new) } else { old == new }
-            })
+            && self
+                .targets
+                .iter()
+                .zip(&other.targets)
+                .all(|(old, new)| if old.name == name { is_exchanged(old, new) } else { old == new })
     }
 }
 

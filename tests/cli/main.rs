@@ -12,14 +12,15 @@
 )]
 
 mod damage;
-mod filesystems;
 mod disk;
+mod filesystems;
 mod held;
 mod mishaps;
 mod nights;
 mod sources;
 mod stage;
 mod support;
+mod swap;
 mod table;
 mod words;
 mod wrong;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 const EXAMPLE: &str = include_str!("../../backup.tab.example");
 
-const COMMANDS: [&str; 7] = ["targets", "status", "backup", "restore", "check", "snapshots", "approve"];
+const COMMANDS: [&str; 8] = ["targets", "status", "backup", "restore", "check", "snapshots", "approve", "swap"];
 
 fn example() -> Site {
     let site = Site::new();
@@ -223,7 +223,7 @@ fn an_unknown_option_is_refused_with_the_nearest() {
 #[test]
 fn an_unknown_target_is_refused_with_the_nearest() {
     let site = example();
-    for command in ["status", "backup", "restore", "check", "snapshots", "approve"] {
+    for command in ["status", "backup", "restore", "check", "snapshots", "approve", "swap"] {
         let said = site.run(&format!("-{command} elixr")).ended(64);
         let said = said.warns(&["backup.tab: there is no target elixr (elixir?)", "elixir, example"]);
         assert_eq!((said.out.as_str(), said.err.lines().count()), ("", 1), "{said}");
@@ -242,7 +242,7 @@ fn one_unknown_target_of_several_stops_all_of_them() {
 #[test]
 fn a_target_must_be_named() {
     let site = Site::new();
-    for command in ["status", "backup", "restore", "check", "snapshots", "approve"] {
+    for command in ["status", "backup", "restore", "check", "snapshots", "approve", "swap"] {
         site.run(&format!("-{command}")).ended(64).warns(&["TARGET"]);
     }
     site.run("-status data data").ended(64);

@@ -24,7 +24,9 @@ fn becomes(before: &str, name: &str, after: &str) {
 
 #[test]
 fn only_the_two_values_change() {
-    let table = format!("\u{feff}# SOURCE of all\r\n{ELIXIR}\n#MIRROR x\nTARGET b\n\tMIRROR\t /m \t\r\n SOURCE /s #1\nDIR SOURCE\nDIR .x");
+    let table = format!(
+        "\u{feff}# SOURCE of all\r\n{ELIXIR}\n#MIRROR x\nTARGET b\n\tMIRROR\t /m \t\r\n SOURCE /s #1\nDIR SOURCE\nDIR .x"
+    );
     let elixir = table
         .replace("SOURCE  uhane:/local/data/elixir", "SOURCE  mamane:/local/data/mamane/elixir.mirror")
         .replace("MIRROR  mamane:/local/data/mamane/elixir.mirror", "MIRROR  uhane:/local/data/elixir");

@@ -1,0 +1,102 @@
+//! Making a mirror: a new one, or, after a swap, one that takes over the history of the place that was promoted (floor 4).
+//!
+//! What must stay true: the role is written last, so a place says that it is a mirror only when all of its history is there; whatever was
+//! interrupted before is begun again and copies only what is missing.
+
+use super::Error;
+use super::home::Home;
+use super::local::{Place, README, check_role, check_target, lock, not_together};
+use crate::chunk::cut::Chunker;
+use crate::format::config::{Config, StoreId};
+use crate::format::role::{Role, State};
+use crate::fs::lock::Lock;
+use crate::fs::{Error as FsError, clock, durable};
+use crate::monitor::{Monitor, Silent};
+use crate::path::{shown, shown_path};
+use crate::store::Store;
+use crate::store::import::Imported;
+use std::path::Path;
+
+/// Makes a new mirror, or leaves one of this target that exists as it is. A tree that is there already is adopted by the first backup.
+pub fn init(place: &Place<'_>, random: u128) -> Result<(), Error> {
+    if let Some(role) = Home::of(place.mirror).read_role()? {
+        return check_role(&role, place);
+    }
+    make(place, None, random, &Silent).map(|_| ())
+}
+
+/// Makes a mirror of a place that has no role, or that was promoted before `promoted` was; the history comes from there.
+pub fn init_after_swap(
+    place: &Place<'_>,
+    promoted: &Place<'_>,
+    random: u128,
+    monitor: &dyn Monitor,
+) -> Result<Imported, Error> {
+    let (from, _lock) = history(promoted)?;
+    make(place, Some(&from), random, monitor)
+}
+
+/// The store of a place that was promoted, under the lock of that place.
+fn history(promoted: &Place<'_>) -> Result<(Store, Lock), Error> {
+    let home = Home::of(promoted.mirror);
+    let lock = lock(&home, promoted.mirror)?;
+    let store = open_store(promoted)?;
+    Ok((store, lock))
+}
+
+/// Opens the store of a place with a role, which must be its own.
+pub fn open_store(place: &Place<'_>) -> Result<Store, Error> {
+    let home = Home::of(place.mirror);
+    let path = place.store_path(&home);
+    let store = Store::open(&path)?;
+    match home.read_role()? {
+        Some(role) if role.store != store.config().store => Err(not_together(&path)),
+        _ => Ok(store),
+    }
+}
+
+/// Refuses a store that holds the history of something else.
+fn own(store: Store, place: &Place<'_>, path: &Path) -> Result<Store, Error> {
+    match store.newest(|_| true)? {
+        Some(record) if record.target != place.target.as_bytes() => Err(Error::Refused(format!(
+            "{} holds the history of target {}, not of {}: correct STORE in backup.tab, or move that store away (nothing was written)",
+            shown_path(path),
+            shown(&record.target),
+            place.target
+        ))),
+        _ => Ok(store),
+    }
+}
+
+fn make(place: &Place<'_>, from: Option<&Store>, random: u128, monitor: &dyn Monitor) -> Result<Imported, Error> {
+    let home = Home::of(place.mirror);
+    std::fs::create_dir_all(place.mirror).map_err(|e| FsError::new("make the mirror", place.mirror, e))?;
+    durable::make_folder(home.root())?;
+    let _lock = lock(&home, place.mirror)?;
+    // Another run may have made it while this one waited to begin.
+    let before = home.read_role()?;
+    if let Some(role) = &before {
+        check_target(role, place)?;
+        if from.is_none() || !matches!(role.state, State::Promoted(_)) {
+            return Ok(Imported::default());
+        }
+    }
+    let path = place.store_path(&home);
+    // An earlier `--init` may have been interrupted before the role was written; and a place that was a mirror once has a store.
+    let store = if Store::exists(&path)? {
+        own(Store::open(&path)?, place, &path)?
+    } else {
+        let chunker = from.map_or_else(Chunker::default, |from| from.config().chunker);
+        Store::create(&path, Config { store: StoreId(random), chunker })?
+    };
+    let imported = from.map(|from| {
+        store.recover()?;
+        store.import(from, monitor)
+    });
+    let imported = imported.transpose()?.unwrap_or_default();
+    durable::make_folder(&home.stage())?;
+    durable::replace(&home.readme(), README.as_bytes())?;
+    let store = store.config().store;
+    home.write_role(&Role { target: place.target.to_owned(), store, state: State::Empty, at: clock::now() })?;
+    Ok(imported)
+}

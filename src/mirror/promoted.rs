@@ -1,0 +1,122 @@
+//! The history of a place that was promoted, for reading only: after a swap, until there is a mirror again (floor 4).
+//!
+//! What must stay true: nothing is written, neither to the store nor to the tree. What a restore would have to save first is refused.
+
+use super::Error;
+use super::home::Home;
+use super::local::{Place, check_target};
+use super::look::Look;
+use super::service::{Draft, MirrorService};
+use super::verify::Verified;
+use crate::chunk::cut::Chunker;
+use crate::entry::Time;
+use crate::format::role::Role;
+use crate::format::snapshot::Record;
+use crate::id::Id;
+use crate::monitor::Monitor;
+use crate::path::shown_path;
+use crate::scan::selection::Selection;
+use crate::store::block::Block;
+use crate::store::chunks::{ChunkReader, ChunkSink, ChunkSource};
+use crate::store::dry::Dry;
+use crate::store::{Error as StoreError, Store};
+use crate::tree::apply::Applied;
+
+/// A promoted place, seen through glass.
+pub struct Promoted<'a> {
+    store: &'a Store,
+    seen: Dry<'a>,
+    role: Role,
+    why: String,
+}
+
+impl<'a> Promoted<'a> {
+    /// Over the store of a promoted place.
+    pub fn new(place: &Place<'_>, store: &'a Store) -> Result<Self, Error> {
+        let (name, target) = (shown_path(place.mirror), place.target);
+        let role = Home::of(place.mirror).read_role()?;
+        let role = role.ok_or_else(|| Error::Refused(format!("{name} was not promoted (nothing was written)")))?;
+        check_target(&role, place)?;
+        let why = format!(
+            "what would be overwritten or added cannot be saved first: the history is that of {name}, which was promoted and takes no snapshots. \
+             Either make the mirror: backup -backup --init {target}; or restore to an empty place: --to PLACE (nothing was written)"
+        );
+        Ok(Self { store, seen: Dry::new(store), role, why })
+    }
+
+    fn refused<T>(&self) -> Result<T, Error> {
+        Err(Error::Refused(self.why.clone()))
+    }
+}
+
+impl ChunkSource for Promoted<'_> {
+    fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, StoreError> {
+        self.seen.reader()
+    }
+}
+
+impl ChunkSink for Promoted<'_> {
+    fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, StoreError> {
+        self.seen.missing(ids)
+    }
+
+    fn settle(&self) -> Result<(), StoreError> {
+        self.seen.settle()
+    }
+
+    fn put(&self, block: Block) -> Result<(), StoreError> {
+        self.seen.put(block)
+    }
+}
+
+impl MirrorService for Promoted<'_> {
+    fn chunker(&self) -> Chunker {
+        self.store.config().chunker
+    }
+
+    fn is_incomplete(&self) -> bool {
+        self.store.has_lost()
+    }
+
+    fn role(&self) -> Role {
+        self.role.clone()
+    }
+
+    fn sequences(&self) -> Result<Vec<u64>, Error> {
+        Ok(self.store.sequences()?)
+    }
+
+    fn record(&self, sequence: u64) -> Result<Record, Error> {
+        Ok(self.store.record(sequence)?)
+    }
+
+    fn tidy(&self, _now: Time, _monitor: &dyn Monitor) -> Result<Option<Record>, Error> {
+        Ok(None)
+    }
+
+    fn look(&self, _selection: &Selection, _monitor: &dyn Monitor) -> Result<Look, Error> {
+        self.refused()
+    }
+
+    fn look_dry(&self, _selection: &Selection, _all: bool, _monitor: &dyn Monitor) -> Result<Look, Error> {
+        self.refused()
+    }
+
+    fn verify(&self, _data: bool, _monitor: &dyn Monitor) -> Result<Verified, Error> {
+        self.refused()
+    }
+
+    fn commit(&self, _draft: Draft) -> Result<Record, Error> {
+        self.refused()
+    }
+
+    fn publish(
+        &self,
+        _look: &Look,
+        _to: &Record,
+        _selection: &Selection,
+        _monitor: &dyn Monitor,
+    ) -> Result<Applied, Error> {
+        self.refused()
+    }
+}
