@@ -112,7 +112,7 @@ fn new_times_are_not_given_to_content_that_someone_has_just_written() {
     let place = Place::new();
     fs::write(place.at("a"), "known").unwrap();
     let old = seen(&place, "a");
-    let trusted = clock::settled();
+    let trusted = clock::settled(false);
     fs::write(place.at("a"), "other").unwrap();
     let before = fs::metadata(place.at("a")).unwrap();
     let done = place.apply(trusted, vec![Action::Meta { new: empty("a"), old: Some(old) }]).unwrap();
@@ -129,7 +129,7 @@ fn a_file_that_someone_has_just_written_is_not_replaced_nor_removed() {
         fs::write(place.at(name), "known").unwrap();
     }
     let (put, gone) = (seen(&place, "put"), seen(&place, "gone"));
-    let trusted = clock::settled();
+    let trusted = clock::settled(false);
     for name in ["put", "gone", "new"] {
         fs::write(place.at(name), "theirs").unwrap();
     }
@@ -151,7 +151,7 @@ fn a_directory_that_someone_has_just_put_a_file_into_stays() {
     let place = Place::new();
     fs::create_dir(place.at("d")).unwrap();
     fs::create_dir(place.at("e")).unwrap();
-    let trusted = clock::settled();
+    let trusted = clock::settled(false);
     fs::write(place.at("d/x"), "theirs").unwrap();
     fs::write(place.at("e/x"), "theirs").unwrap();
     let directory = |path| entry(path, Node::Directory);
@@ -172,7 +172,7 @@ fn a_directory_with_nothing_but_excluded_files_stays_without_a_complaint() {
     let place = Place::new();
     fs::create_dir_all(place.at("d/e")).unwrap();
     fs::write(place.at("d/e/x.tmp"), "excluded").unwrap();
-    let trusted = clock::settled();
+    let trusted = clock::settled(false);
     let removed = |path| Action::Remove { old: entry(path, Node::Directory) };
     let done = place.apply(trusted, vec![removed("d/e"), removed("d")]).unwrap();
     assert_eq!(done.failed, 0, "{}", place.heard());
@@ -187,7 +187,7 @@ fn an_object_that_the_file_system_cannot_hold_does_not_hold_back_the_rest() {
     let lost = entry("lost", Node::File { size: 4, content });
     let put = |new| Action::Put { new, old: None };
     let actions = vec![put(empty("a")), put(entry("link", long)), put(lost), put(empty("z"))];
-    let done = place.apply(clock::settled(), actions).unwrap();
+    let done = place.apply(clock::settled(false), actions).unwrap();
     assert_eq!((done.written, done.failed), (2, 2));
     assert!(place.at("a").exists() && place.at("z").exists() && !place.at("lost").exists());
     let heard = place.heard();
@@ -204,7 +204,7 @@ fn what_an_interrupted_run_displaced_is_never_removed_unseen() {
     fs::write(stage.join("ready/0"), "somebody's").unwrap();
     fs::create_dir_all(stage.join("making")).unwrap();
     fs::write(stage.join("making/7"), "half of a fi").unwrap();
-    let refused = place.apply(clock::settled(), vec![Action::Put { new: empty("a"), old: None }]);
+    let refused = place.apply(clock::settled(false), vec![Action::Put { new: empty("a"), old: None }]);
     assert!(matches!(refused, Err(Error::Displaced(_))), "{refused:?}");
     assert_eq!(fs::read(stage.join("ready/0")).unwrap(), b"somebody's");
     assert!(!stage.join("making").exists(), "what was not finished goes");

@@ -191,7 +191,7 @@ fn what_nobody_can_read_on_the_mirror_is_not_overwritten() {
     let mtime = theirs.metadata().unwrap().modified().unwrap();
     fs::write(&theirs, "new").unwrap();
     fs::File::options().write(true).open(&theirs).unwrap().set_modified(mtime).unwrap();
-    fs::set_permissions(&theirs, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o000)).unwrap();
     site.write("d/a", "newer");
     site.give_all_away();
     site.run("-backup data").ended(3).warns(&["d/a: on the mirror: cannot be read"]);
