@@ -79,7 +79,7 @@ impl<'t> Ends<'t> {
         }
         let imported = make::init_after_swap(&self.place(), &self.promoted_place(), context.random, context.monitor)?;
         context.monitor.note(&format!(
-            "the history of {} was copied first: {} snapshots, {} packs",
+            "the history of {} was copied first (snapshots: {}, packs: {})",
             shown_path(self.source),
             imported.snapshots,
             imported.packs

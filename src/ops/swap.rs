@@ -145,7 +145,14 @@ fn step(ends: &Ends<'_>, context: Context<'_>) -> Result<Step, Error> {
              the one that is not in use (nothing was written)"
         ))),
         (Some(State::Promoted(stale)), Some(live)) if stale < live => take_back(ends, live),
-        (Some(State::Promoted(number)), _) => Ok(Step::TableOnly(number)),
+        (Some(State::Promoted(number)), _) => {
+            if let Err(e) = open_tree(ends.source, "SOURCE") {
+                context
+                    .monitor
+                    .note(&format!("{e}; if that disk was promoted after snapshot {number}, the newer work is on it"));
+            }
+            Ok(Step::TableOnly(number))
+        }
         (None, Some(live)) => take_back(ends, live),
         (None, None) => Err(Error::Refused(format!(
             "MIRROR {mirror} is not a mirror, or not mounted: it cannot take the place of SOURCE {source} (nothing was written)"
