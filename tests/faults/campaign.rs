@@ -1,0 +1,266 @@
+//! Many points: which ones, and by whom they are run.
+
+use crate::judge::Judge;
+use crate::point::{self, Blow, Point};
+use crate::random::Random;
+use crate::scenes::{SCENES, Scene};
+use crate::trace::Fault;
+use crate::world::World;
+use nix::errno::Errno;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Kill,
+    Errors,
+    Double,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    pub(crate) kind: Kind,
+    pub(crate) points: u64,
+    pub(crate) seed: u64,
+}
+
+/// What became of a scene.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    /// Points that hit something.
+    done: u64,
+    /// Runs that were over before their fault.
+    missed: u64,
+    wrong: u64,
+    seeds: u64,
+}
+
+enum Task {
+    /// Count the calls of a scene under a seed, and make points of them: at most so many.
+    Count(&'static Scene, u64, u64),
+    Point(Point),
+}
+
+#[derive(Default)]
+struct State {
+    tasks: VecDeque<Task>,
+    /// Tasks that are being worked on.
+    busy: usize,
+    tallies: BTreeMap<&'static str, Tally>,
+    said: u64,
+}
+
+pub(crate) struct Campaign {
+    order: Order,
+    /// The scenes, with how many points each must have.
+    quotas: Vec<(&'static Scene, u64)>,
+    folder: PathBuf,
+    state: Mutex<State>,
+    began: Instant,
+}
+
+/// Errors that are put in turn, once and for ever.
+const ERRORS: [Errno; 9] = [
+    Errno::EIO,
+    Errno::ENOSPC,
+    Errno::EDQUOT,
+    Errno::EROFS,
+    Errno::EMFILE,
+    Errno::EACCES,
+    Errno::ENOMEM,
+    Errno::EINTR,
+    Errno::ESTALE,
+];
+
+/// After so many violations the rest would say the same.
+const ENOUGH: u64 = 40;
+const PAUSE: Duration = Duration::from_millis(5);
+
+fn fault_of_kill(turn: u64) -> Fault {
+    if turn.is_multiple_of(2) { Fault::KillBefore } else { Fault::KillAfter }
+}
+
+/// All errors, each once and for ever, and a short write.
+fn fault_of_error(turn: u64) -> Fault {
+    let count = u64::try_from(ERRORS.len()).expect("a small number");
+    let turn = turn % (2 * count + 1);
+    if turn == 2 * count {
+        return Fault::Short;
+    }
+    let errno = ERRORS[usize::try_from(turn / 2).expect("a small number")];
+    if turn.is_multiple_of(2) { Fault::Once(errno) } else { Fault::Ever(errno) }
+}
+
+impl Campaign {
+    /// Each scene gets the same share.
+    pub(crate) fn new(order: Order, only: Option<&str>, folder: &Path) -> Self {
+        let scenes: Vec<_> = SCENES.iter().filter(|scene| only.is_none_or(|name| name == scene.name)).collect();
+        let share = order.points.div_ceil(u64::try_from(scenes.len()).expect("a small number").max(1));
+        let quotas = scenes.into_iter().map(|scene| (scene, share)).collect();
+        let folder = folder.join(format!("{:?}", order.kind).to_lowercase());
+        Self { order, quotas, folder, state: Mutex::default(), began: Instant::now() }
+    }
+
+    /// Runs it; whether nothing was wrong and nothing fell short.
+    pub(crate) fn run(&self, workers: usize) -> bool {
+        std::thread::scope(|scope| {
+            for number in 0..workers {
+                scope.spawn(move || self.work(number));
+            }
+        });
+        let state = self.state();
+        let mut good = true;
+        for (scene, quota) in &self.quotas {
+            let tally = state.tallies.get(scene.name).copied().unwrap_or_default();
+            let Tally { done, missed, wrong, seeds } = tally;
+            let short = if done < *quota { format!("  FEWER than the {quota} that were to be") } else { String::new() };
+            println!("  {:<16} {done:>6} points, {seeds:>3} seeds, {missed:>4} missed, {wrong:>3} wrong{short}", scene.name);
+            good &= wrong == 0 && done >= *quota;
+        }
+        let total = |of: fn(&Tally) -> u64| state.tallies.values().map(of).sum::<u64>();
+        println!(
+            "{:?}, seed {}: {} points, {} violations, {:.0} s",
+            self.order.kind,
+            self.order.seed,
+            total(|tally| tally.done),
+            total(|tally| tally.wrong),
+            self.began.elapsed().as_secs_f64()
+        );
+        good
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, number: usize) {
+        let mut judge = Judge::new();
+        let root = self.folder.join(format!("worker-{number}"));
+        while let Some(task) = self.next() {
+            if let Some(task) = task {
+                self.carry_out(&task, &root, &mut judge);
+                self.state().busy -= 1;
+            } else {
+                std::thread::sleep(PAUSE);
+            }
+        }
+        std::fs::remove_dir_all(root).ok();
+    }
+
+    /// The next task; `None` within when others may still make some, `None` when all is done.
+    fn next(&self) -> Option<Option<Task>> {
+        let mut state = self.state();
+        if state.tallies.values().map(|tally| tally.wrong).sum::<u64>() >= ENOUGH {
+            return None;
+        }
+        if state.tasks.is_empty() && state.busy == 0 {
+            // All points that were planned are run: those that missed are made up for.
+            for (scene, quota) in &self.quotas {
+                let tally = state.tallies.entry(scene.name).or_default();
+                let left = quota.saturating_sub(tally.done);
+                if left > 0 && tally.wrong < ENOUGH && tally.missed < 3 * quota + 100 {
+                    let seed = self.order.seed * 1_000_003 + tally.seeds;
+                    tally.seeds += 1;
+                    state.tasks.push_back(Task::Count(scene, seed, left));
+                }
+            }
+        }
+        let task = state.tasks.pop_front();
+        match task {
+            Some(task) => {
+                state.busy += 1;
+                Some(Some(task))
+            }
+            None if state.busy > 0 => Some(None),
+            None => None,
+        }
+    }
+
+    fn carry_out(&self, task: &Task, root: &Path, judge: &mut Judge) {
+        let worked = catch_unwind(AssertUnwindSafe(|| match *task {
+            Task::Count(scene, seed, most) => {
+                let mut world = World::new(root.to_path_buf(), seed, judge);
+                let calls = point::count(scene, &mut world, self.order.kind != Kind::Errors);
+                let points = self.points(scene, seed, calls, most).into_iter().map(Task::Point);
+                self.state().tasks.extend(points);
+            }
+            Task::Point(point) => {
+                let mut world = World::new(root.to_path_buf(), point.seed, judge);
+                let outcome = point.run(&mut world);
+                self.tell(&point, &outcome, root);
+            }
+        }));
+        // A run that nothing disturbed went wrong: that is worse than what is looked for.
+        if worked.is_err() {
+            let (scene, seed) = match task {
+                Task::Count(scene, seed, _) => (scene, *seed),
+                Task::Point(point) => (point.scene, point.seed),
+            };
+            let kept = self.keep(root, &format!("{}-{seed}-undisturbed", scene.name));
+            println!("VIOLATION in {}, seed {seed}, before any fault; state: {kept}", scene.name);
+            let mut state = self.state();
+            let tally = state.tallies.entry(scene.name).or_default();
+            tally.wrong += 1;
+            tally.missed += 1;
+        }
+    }
+
+    fn keep(&self, root: &Path, name: &str) -> String {
+        let kept = self.folder.join(name);
+        std::fs::remove_dir_all(&kept).ok();
+        std::fs::rename(root, &kept).map_or_else(|_| "lost".to_owned(), |()| kept.display().to_string())
+    }
+
+    /// Every call once, or so many spread evenly.
+    fn points(&self, scene: &'static Scene, seed: u64, calls: u64, most: u64) -> Vec<Point> {
+        let mut random = Random::new(seed ^ 0xfau64);
+        let count = most.min(calls);
+        let offset = random.next() % (calls / count.max(1)).max(1);
+        let blow = |kind, at: u64| Blow {
+            fault: if kind == Kind::Errors { fault_of_error(at * 7 + seed) } else { fault_of_kill(at + seed) },
+            at,
+        };
+        let point = |n| {
+            let at = 1 + (n * calls / count.max(1) + offset) % calls.max(1);
+            let (first, second) = match self.order.kind {
+                Kind::Double => {
+                    let kind = if random.one_in(2) { Kind::Errors } else { Kind::Kill };
+                    // Looking counts where errors are put in, so there are more calls to choose from.
+                    let many = calls * if kind == Kind::Errors { 2 } else { 1 };
+                    (blow(Kind::Kill, at), Some(blow(kind, 1 + random.next() % many.max(1))))
+                }
+                kind => (blow(kind, at), None),
+            };
+            Point { scene, seed, first, second }
+        };
+        (0..count).map(point).collect()
+    }
+
+    fn tell(&self, point: &Point, outcome: &point::Outcome, root: &Path) {
+        let mut state = self.state();
+        let tally = state.tallies.entry(point.scene.name).or_default();
+        let is_hit = outcome.hit.is_some();
+        tally.done += u64::from(is_hit);
+        tally.missed += u64::from(!is_hit);
+        if let Err(why) = &outcome.wrong {
+            tally.wrong += 1;
+            let Point { scene, seed, first, second } = point;
+            let name = format!("{}-{seed}-{}-{}", scene.name, first.at, second.map_or(0, |blow| blow.at));
+            let kept = self.keep(root, &name);
+            println!(
+                "VIOLATION in {}, seed {seed}, {first:?}{}\n  at {}\n  {why}\n  state: {kept}",
+                scene.name,
+                second.map_or(String::new(), |blow| format!(", then {blow:?}")),
+                outcome.hit.as_ref().map_or("nothing".to_owned(), |hit| format!("{} {}", hit.call.shown(), hit.path)),
+            );
+        }
+        let done: u64 = state.tallies.values().map(|tally| tally.done).sum();
+        if done >= state.said + self.order.points.div_ceil(20) {
+            state.said = done;
+            println!("  {:?}: {done} of {} points, {:.0} s", self.order.kind, self.order.points, self.began.elapsed().as_secs_f64());
+        }
+    }
+}

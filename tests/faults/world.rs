@@ -1,0 +1,154 @@
+//! One state: a source, a mirror and a table in a folder, and what must be true of them.
+
+use crate::judge::Judge;
+use crate::random::Random;
+use crate::trees::{self, DIRS};
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_backup");
+
+pub(crate) struct World<'a> {
+    pub(crate) root: PathBuf,
+    pub(crate) random: Random,
+    pub(crate) judge: &'a mut Judge,
+    /// Snapshots that were acknowledged, with the name of the listing that each must give.
+    acknowledged: Vec<(String, u64)>,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(root: PathBuf, seed: u64, judge: &'a mut Judge) -> Self {
+        if root.exists() {
+            fs::remove_dir_all(&root).unwrap();
+        }
+        fs::create_dir_all(root.join("src")).unwrap();
+        fs::create_dir(root.join("nothing")).unwrap();
+        let dirs: String = DIRS.iter().map(|dir| format!("  DIR {dir}\n")).collect();
+        fs::write(root.join("backup.tab"), format!("TARGET data\n  SOURCE src\n  MIRROR mir\n{dirs}")).unwrap();
+        let mut world = Self { root, random: Random::new(seed), judge, acknowledged: Vec::new() };
+        trees::plant(&world.src(), &mut world.random);
+        world
+    }
+
+    pub(crate) fn src(&self) -> PathBuf {
+        self.root.join("src")
+    }
+
+    pub(crate) fn mir(&self) -> PathBuf {
+        self.root.join("mir")
+    }
+
+    pub(crate) fn at(&self, name: &str) -> String {
+        self.root.join(name).to_string_lossy().into_owned()
+    }
+
+    fn store(&self) -> String {
+        self.at("mir/.backup/store")
+    }
+
+    /// The program with these words; what it says goes to a file.
+    pub(crate) fn command(&self, words: &str) -> Command {
+        let said = File::create(self.root.join("said")).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["--tab", "backup.tab"]).args(words.split(' ')).current_dir(&self.root);
+        command.env_clear().env("RAYON_NUM_THREADS", "2").env("TZ", "UTC");
+        command.stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said);
+        command
+    }
+
+    /// Runs undisturbed; the exit code, -1 after a signal.
+    pub(crate) fn run(&self, words: &str) -> i32 {
+        self.command(words).status().unwrap().code().unwrap_or(-1)
+    }
+
+    pub(crate) fn said(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.root.join("said")).unwrap_or_default()).trim().to_owned()
+    }
+
+    /// A run that is part of the preparations.
+    pub(crate) fn must(&self, words: &str, code: i32) {
+        let ended = self.run(words);
+        assert_eq!(ended, code, "{words}, undisturbed: {}", self.said());
+    }
+
+    /// A night that is acknowledged: its snapshot must give what the source is now, from here on.
+    pub(crate) fn night(&mut self, words: &str, name: &str) {
+        self.must(words, 0);
+        self.remember(name, "src");
+        let sequence = self.newest("backup").unwrap().expect("a snapshot");
+        self.acknowledged.push((name.to_owned(), sequence));
+    }
+
+    pub(crate) fn remember(&mut self, name: &str, tree: &str) {
+        if self.root.join(tree).exists() {
+            self.judge.ask(&json!({"op": "remember", "name": name, "tree": self.at(tree), "dirs": DIRS})).unwrap();
+        } else {
+            self.remember(name, "nothing");
+        }
+    }
+
+    fn snapshots(&mut self) -> Result<Vec<Value>, String> {
+        let answer = self.judge.ask(&json!({"op": "verify", "store": self.store()}))?;
+        Ok(answer["snapshots"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Number of the newest snapshot of a kind. Proves the whole store.
+    pub(crate) fn newest(&mut self, kind: &str) -> Result<Option<u64>, String> {
+        let rows = self.snapshots()?;
+        Ok(rows.iter().rev().find(|row| row["kind"] == kind).and_then(|row| row["sequence"].as_u64()))
+    }
+
+    /// P1: what was acknowledged can be given back; and the store is whole.
+    pub(crate) fn acknowledged_are_there(&mut self) -> Result<(), String> {
+        self.snapshots()?;
+        for (name, sequence) in self.acknowledged.clone() {
+            self.snapshot_is(sequence, &name).map_err(|why| format!("P1, snapshot {sequence}: {why}"))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn snapshot_is(&mut self, sequence: u64, name: &str) -> Result<(), String> {
+        let question = json!({"op": "snapshot", "store": self.store(), "sequence": sequence, "equals": name});
+        self.judge.ask(&question).map(drop)
+    }
+
+    /// P2: what these listings hold is somewhere.
+    pub(crate) fn is_kept(&mut self, of: &[&str]) -> Result<(), String> {
+        let there = |name: &&str| self.root.join(name).exists();
+        let trees: Vec<_> = ["src", "mir"].into_iter().filter(there).map(|name| self.at(name)).collect();
+        let question = json!({"op": "kept", "of": of, "trees": trees, "stores": [self.store()]});
+        self.judge.ask(&question).map(drop).map_err(|why| format!("P2: {why}"))
+    }
+
+    /// P3: each file of the tree is that of one listing or of the other.
+    pub(crate) fn is_mixture(&mut self, tree: &str, of: &[&str]) -> Result<(), String> {
+        let tree = if self.root.join(tree).exists() { tree } else { "nothing" };
+        let question = json!({"op": "mixture", "tree": self.at(tree), "dirs": DIRS, "of": of});
+        self.judge.ask(&question).map(drop).map_err(|why| format!("P3, {tree}: {why}"))
+    }
+
+    pub(crate) fn tree_is(&mut self, tree: &str, name: &str) -> Result<(), String> {
+        let tree = if self.root.join(tree).exists() { tree } else { "nothing" };
+        let question = json!({"op": "tree", "tree": self.at(tree), "dirs": DIRS, "equals": name});
+        self.judge.ask(&question).map(drop).map_err(|why| format!("{tree} is not {name}: {why}"))
+    }
+
+    /// Nothing of a run is left: the stages are empty, and only the mirror has a folder of ours.
+    pub(crate) fn is_tidy(&self) -> Result<(), String> {
+        for folder in ["mir/.backup/stage", "src/.backup", "to/.backup"] {
+            let path = self.root.join(folder);
+            let left = names(&path);
+            if !left.is_empty() || (path.exists() && !folder.starts_with("mir")) {
+                return Err(format!("{folder} is left, with {left:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let Ok(items) = fs::read_dir(folder) else { return Vec::new() };
+    items.filter_map(|item| Some(item.ok()?.file_name().to_string_lossy().into_owned())).collect()
+}
