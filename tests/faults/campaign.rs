@@ -196,7 +196,7 @@ impl Campaign {
         // A run that nothing disturbed went wrong: that is worse than what is looked for.
         if worked.is_err() {
             let (scene, seed) = match task {
-                Task::Count(scene, seed, _) => (scene, *seed),
+                Task::Count(scene, seed, _) => (*scene, *seed),
                 Task::Point(point) => (point.scene, point.seed),
             };
             let kept = self.keep(root, &format!("{}-{seed}-undisturbed", scene.name));
