@@ -41,6 +41,7 @@ macro_rules! calls {
     };
 }
 
+/// Not among them: `getrandom`, whose failure (impossible once a host has started) ends the Rust library itself.
 pub(crate) const CALLS: &[Call] = calls! {
     Open On::At(0) => SYS_openat;
     Open On::Path(0) => SYS_open;
@@ -56,7 +57,7 @@ pub(crate) const CALLS: &[Call] = calls! {
     Look On::Fd(0) => SYS_read SYS_pread64 SYS_getdents64 SYS_fstat SYS_lseek SYS_flistxattr SYS_fgetxattr SYS_fstatfs;
     Look On::At(0) => SYS_newfstatat SYS_statx SYS_readlinkat;
     Look On::Path(0) => SYS_stat SYS_lstat SYS_readlink SYS_statfs SYS_llistxattr SYS_lgetxattr SYS_access;
-    Look On::Nothing => SYS_getrandom SYS_clone SYS_clone3;
+    Look On::Nothing => SYS_clone SYS_clone3;
     Map On::Fd(4) => SYS_mmap;
 };
 

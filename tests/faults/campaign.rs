@@ -1,31 +1,15 @@
 //! Many points: which ones, and by whom they are run.
 
 use crate::judge::Judge;
-use crate::point::{self, Blow, Point};
-use crate::random::Random;
+use crate::plan::{self, Kind, Order};
+use crate::point::{self, Point};
 use crate::scenes::{SCENES, Scene};
-use crate::trace::Fault;
 use crate::world::World;
-use nix::errno::Errno;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    Kill,
-    Errors,
-    Double,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Order {
-    pub(crate) kind: Kind,
-    pub(crate) points: u64,
-    pub(crate) seed: u64,
-}
 
 /// What became of a scene.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +26,8 @@ enum Task {
     /// Count the calls of a scene under a seed, and make points of them: at most so many.
     Count(&'static Scene, u64, u64),
     Point(Point),
+    /// Nothing now: others may still make some.
+    Wait,
 }
 
 #[derive(Default)]
@@ -51,6 +37,16 @@ struct State {
     busy: usize,
     tallies: BTreeMap<&'static str, Tally>,
     said: u64,
+    /// What was wrong, in short, and how often.
+    kinds: BTreeMap<String, u64>,
+}
+
+/// The first line without its numbers, and what the program said last.
+fn in_short(why: &str) -> String {
+    let mut lines = why.lines();
+    let (first, last) = (lines.next().unwrap_or_default(), lines.next_back().unwrap_or_default());
+    let text = format!("{} | {}", &first.get(..120).unwrap_or(first), &last.get(..160).unwrap_or(last));
+    text.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect()
 }
 
 pub(crate) struct Campaign {
@@ -62,46 +58,23 @@ pub(crate) struct Campaign {
     began: Instant,
 }
 
-/// Errors that are put in turn, once and for ever.
-const ERRORS: [Errno; 9] = [
-    Errno::EIO,
-    Errno::ENOSPC,
-    Errno::EDQUOT,
-    Errno::EROFS,
-    Errno::EMFILE,
-    Errno::EACCES,
-    Errno::ENOMEM,
-    Errno::EINTR,
-    Errno::ESTALE,
-];
-
 /// After so many violations the rest would say the same.
 const ENOUGH: u64 = 40;
 const PAUSE: Duration = Duration::from_millis(5);
-
-fn fault_of_kill(turn: u64) -> Fault {
-    if turn.is_multiple_of(2) { Fault::KillBefore } else { Fault::KillAfter }
-}
-
-/// All errors, each once and for ever, and a short write.
-fn fault_of_error(turn: u64) -> Fault {
-    let count = u64::try_from(ERRORS.len()).expect("a small number");
-    let turn = turn % (2 * count + 1);
-    if turn == 2 * count {
-        return Fault::Short;
-    }
-    let errno = ERRORS[usize::try_from(turn / 2).expect("a small number")];
-    if turn.is_multiple_of(2) { Fault::Once(errno) } else { Fault::Ever(errno) }
-}
 
 impl Campaign {
     /// Each scene gets the same share.
     pub(crate) fn new(order: Order, only: Option<&str>, folder: &Path) -> Self {
         let scenes: Vec<_> = SCENES.iter().filter(|scene| only.is_none_or(|name| name == scene.name)).collect();
         let share = order.points.div_ceil(u64::try_from(scenes.len()).expect("a small number").max(1));
+        let mut state = State::default();
+        if let (Some((seed, at, then)), Some(scene)) = (order.one, scenes.first()) {
+            state.tasks.push_back(Task::Point(plan::point(order.kind, scene, seed, at, then)));
+        }
+        let share = if order.one.is_some() { 0 } else { share };
         let quotas = scenes.into_iter().map(|scene| (scene, share)).collect();
         let folder = folder.join(format!("{:?}", order.kind).to_lowercase());
-        Self { order, quotas, folder, state: Mutex::default(), began: Instant::now() }
+        Self { order, quotas, folder, state: Mutex::new(state), began: Instant::now() }
     }
 
     /// Runs it; whether nothing was wrong and nothing fell short.
@@ -119,6 +92,9 @@ impl Campaign {
             let short = if done < *quota { format!("  FEWER than the {quota} that were to be") } else { String::new() };
             println!("  {:<16} {done:>6} points, {seeds:>3} seeds, {missed:>4} missed, {wrong:>3} wrong{short}", scene.name);
             good &= wrong == 0 && done >= *quota;
+        }
+        for (kind, count) in &state.kinds {
+            println!("  {count:>5} x {kind}");
         }
         let total = |of: fn(&Tally) -> u64| state.tallies.values().map(of).sum::<u64>();
         println!(
@@ -140,18 +116,18 @@ impl Campaign {
         let mut judge = Judge::new();
         let root = self.folder.join(format!("worker-{number}"));
         while let Some(task) = self.next() {
-            if let Some(task) = task {
+            if matches!(task, Task::Wait) {
+                std::thread::sleep(PAUSE);
+            } else {
                 self.carry_out(&task, &root, &mut judge);
                 self.state().busy -= 1;
-            } else {
-                std::thread::sleep(PAUSE);
             }
         }
         std::fs::remove_dir_all(root).ok();
     }
 
-    /// The next task; `None` within when others may still make some, `None` when all is done.
-    fn next(&self) -> Option<Option<Task>> {
+    /// The next task, until all is done.
+    fn next(&self) -> Option<Task> {
         let mut state = self.state();
         if state.tallies.values().map(|tally| tally.wrong).sum::<u64>() >= ENOUGH {
             return None;
@@ -169,14 +145,8 @@ impl Campaign {
             }
         }
         let task = state.tasks.pop_front();
-        match task {
-            Some(task) => {
-                state.busy += 1;
-                Some(Some(task))
-            }
-            None if state.busy > 0 => Some(None),
-            None => None,
-        }
+        state.busy += usize::from(task.is_some());
+        task.or_else(|| (state.busy > 0).then_some(Task::Wait))
     }
 
     fn carry_out(&self, task: &Task, root: &Path, judge: &mut Judge) {
@@ -184,7 +154,7 @@ impl Campaign {
             Task::Count(scene, seed, most) => {
                 let mut world = World::new(root.to_path_buf(), seed, judge);
                 let calls = point::count(scene, &mut world, self.order.kind != Kind::Errors);
-                let points = self.points(scene, seed, calls, most).into_iter().map(Task::Point);
+                let points = plan::points(self.order.kind, scene, seed, calls, most).into_iter().map(Task::Point);
                 self.state().tasks.extend(points);
             }
             Task::Point(point) => {
@@ -192,16 +162,19 @@ impl Campaign {
                 let outcome = point.run(&mut world);
                 self.tell(&point, &outcome, root);
             }
+            Task::Wait => {}
         }));
         // A run that nothing disturbed went wrong: that is worse than what is looked for.
         if worked.is_err() {
             let (scene, seed) = match task {
                 Task::Count(scene, seed, _) => (*scene, *seed),
                 Task::Point(point) => (point.scene, point.seed),
+                Task::Wait => return,
             };
             let kept = self.keep(root, &format!("{}-{seed}-undisturbed", scene.name));
             println!("VIOLATION in {}, seed {seed}, before any fault; state: {kept}", scene.name);
             let mut state = self.state();
+            *state.kinds.entry("before any fault".to_owned()).or_default() += 1;
             let tally = state.tallies.entry(scene.name).or_default();
             tally.wrong += 1;
             tally.missed += 1;
@@ -214,31 +187,6 @@ impl Campaign {
         std::fs::rename(root, &kept).map_or_else(|_| "lost".to_owned(), |()| kept.display().to_string())
     }
 
-    /// Every call once, or so many spread evenly.
-    fn points(&self, scene: &'static Scene, seed: u64, calls: u64, most: u64) -> Vec<Point> {
-        let mut random = Random::new(seed ^ 0xfau64);
-        let count = most.min(calls);
-        let offset = random.next() % (calls / count.max(1)).max(1);
-        let blow = |kind, at: u64| Blow {
-            fault: if kind == Kind::Errors { fault_of_error(at * 7 + seed) } else { fault_of_kill(at + seed) },
-            at,
-        };
-        let point = |n| {
-            let at = 1 + (n * calls / count.max(1) + offset) % calls.max(1);
-            let (first, second) = match self.order.kind {
-                Kind::Double => {
-                    let kind = if random.one_in(2) { Kind::Errors } else { Kind::Kill };
-                    // Looking counts where errors are put in, so there are more calls to choose from.
-                    let many = calls * if kind == Kind::Errors { 2 } else { 1 };
-                    (blow(Kind::Kill, at), Some(blow(kind, 1 + random.next() % many.max(1))))
-                }
-                kind => (blow(kind, at), None),
-            };
-            Point { scene, seed, first, second }
-        };
-        (0..count).map(point).collect()
-    }
-
     fn tell(&self, point: &Point, outcome: &point::Outcome, root: &Path) {
         let mut state = self.state();
         let tally = state.tallies.entry(point.scene.name).or_default();
@@ -247,14 +195,19 @@ impl Campaign {
         tally.missed += u64::from(!is_hit);
         if let Err(why) = &outcome.wrong {
             tally.wrong += 1;
-            let Point { scene, seed, first, second } = point;
+            let Point { scene, seed, first, second, edited } = point;
+            *state.kinds.entry(in_short(why)).or_default() += 1;
+            let kind = format!("{:?}", self.order.kind).to_lowercase();
             let name = format!("{}-{seed}-{}-{}", scene.name, first.at, second.map_or(0, |blow| blow.at));
             let kept = self.keep(root, &name);
             println!(
-                "VIOLATION in {}, seed {seed}, {first:?}{}\n  at {}\n  {why}\n  state: {kept}",
+                "VIOLATION in {}, seed {seed}, {first:?}{}\n  at {}\n  {why}\n  state: {kept}\n  again: {kind} --only {} --at {seed} {} {}",
                 scene.name,
-                second.map_or(String::new(), |blow| format!(", then {blow:?}")),
+                second.map_or(String::new(), |blow| format!(", then {blow:?}, edited between: {edited}")),
                 outcome.hit.as_ref().map_or("nothing".to_owned(), |hit| format!("{} {}", hit.call.shown(), hit.path)),
+                scene.name,
+                first.at,
+                second.map_or(0, |blow| blow.at),
             );
         }
         let done: u64 = state.tallies.values().map(|tally| tally.done).sum();

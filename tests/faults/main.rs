@@ -4,7 +4,7 @@
 //!     cargo test --release --test faults                                            a part, with fixed seeds
 //!     cargo test --release --test faults -- kill --points 20000 --seed 1            the whole: kill, errors, double
 //!     cargo test --release --test faults -- errors --points 500 --only rescue       one scene
-//!     cargo test --release --test faults -- kill --only links --seed-of 1000003 --at 17    one point, as a violation names it
+//!     cargo test --release --test faults -- kill --only links --at 1000003 17 0     one point, as a violation names it
 //!
 //! It fails on a violation, and when fewer points were run than were to be. States go to /dev/shm where that is, or else to the temporary folder; that
 //! of a violation is kept.
@@ -22,6 +22,7 @@ mod calls;
 mod campaign;
 mod filter;
 mod judge;
+mod plan;
 mod point;
 mod random;
 mod scenes;
@@ -29,7 +30,8 @@ mod trace;
 mod trees;
 mod world;
 
-use campaign::{Campaign, Kind, Order};
+use campaign::Campaign;
+use plan::{Kind, Order};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -46,6 +48,7 @@ struct Words {
 
 fn words() -> Words {
     let (mut kinds, mut points, mut seed, mut only, mut workers) = (Vec::new(), None, SEED, None, WORKERS);
+    let mut one = None;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap_or_else(|| panic!("{word}: a value is missing"));
@@ -56,14 +59,18 @@ fn words() -> Words {
             "--points" => points = Some(value().parse().expect("a number of points")),
             "--seed" => seed = value().parse().expect("a seed"),
             "--workers" => workers = value().parse().expect("a number of workers"),
+            "--at" => {
+                let mut number = || value().parse().expect("seed, call, call of the second run or 0");
+                one = Some((number(), number(), number()));
+            }
             "--only" => only = Some(value()),
             // What `cargo test` says to every test.
             _ if word.starts_with("--") => {}
-            _ => panic!("{word}: kill, errors or double, --points, --seed, --only, --workers"),
+            _ => panic!("{word}: kill, errors or double, --points, --seed, --only, --at, --workers"),
         }
     }
     let wanted = PART.into_iter().filter(|(kind, _)| kinds.is_empty() || kinds.contains(kind));
-    let orders = wanted.map(|(kind, part)| Order { kind, points: points.unwrap_or(part), seed }).collect();
+    let orders = wanted.map(|(kind, part)| Order { kind, points: points.unwrap_or(part), seed, one }).collect();
     Words { orders, only, workers }
 }
 

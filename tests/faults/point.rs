@@ -20,6 +20,8 @@ pub(crate) struct Point {
     pub(crate) first: Blow,
     /// The fault of the run that goes on after the first.
     pub(crate) second: Option<Blow>,
+    /// Whether the source is edited before that.
+    pub(crate) edited: bool,
 }
 
 /// What came of it.
@@ -49,6 +51,10 @@ impl Point {
         let (ran, mut wrong) = self.blow(world, self.scene.words, self.first);
         let mut hit = ran.hit;
         if let (Some(second), Ok(()), Some(_)) = (self.second, &wrong, &hit) {
+            // What a restore is to bring back does not change with the source.
+            if self.edited && self.scene.wanted == "src" {
+                world.edit();
+            }
             let again;
             (again, wrong) = self.blow(world, self.scene.again, second);
             wrong = wrong.map_err(|why| format!("{why} (after {:?} at {hit:?})", self.first));
@@ -106,7 +112,7 @@ impl Point {
 
     fn is_untouched(&self, world: &mut World<'_>) -> Result<(), String> {
         // What a killed run left half done stays so.
-        if self.second.is_some() { world.is_mixture("mir", &["mir", "src"]) } else { world.tree_is("mir", "mir") }
+        if self.second.is_some() { world.is_mixture("mir", &["mir", "before", "src"]) } else { world.tree_is("mir", "mir") }
     }
 
     /// P1 to P3 of what a disturbed run leaves.
@@ -120,14 +126,21 @@ impl Point {
                 world.tree_is(tree, tree).map_err(|why| format!("a tree was touched: {why}"))?;
             }
         }
-        writes.map_or(Ok(()), |tree| world.is_mixture(tree, &[tree, self.scene.wanted]))
+        let of = |tree| if self.scene.wanted == "src" { vec![tree, "before", "src"] } else { vec![tree, self.scene.wanted] };
+        writes.map_or(Ok(()), |tree| world.is_mixture(tree, &of(tree)))
+    }
+
+    /// What could not be read when a mirror was adopted is in no snapshot: when it can be read again, a person has to look at it.
+    fn may_hold(&self) -> bool {
+        let errors = !self.first.fault.kills() || self.second.is_some_and(|blow| !blow.fault.kills());
+        self.scene.holds || (errors && self.scene.adopts)
     }
 
     /// The next run puts all right.
     fn converges(&self, world: &mut World<'_>) -> Result<(), String> {
         let scene = self.scene;
         let mut code = world.run(scene.again);
-        if code == HELD && scene.holds {
+        if code == HELD && self.may_hold() {
             code = world.run("-approve data");
         }
         let wrong = if code == 0 { self.is_done(world) } else { Err(format!("it ended with {code}")) };

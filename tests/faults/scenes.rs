@@ -24,6 +24,8 @@ pub(crate) struct Scene {
     pub(crate) again: &'static str,
     /// Whether the run that goes on may be held, and has to be approved.
     pub(crate) holds: bool,
+    /// Whether the mirror may have been another program's.
+    pub(crate) adopts: bool,
 }
 
 const NIGHT: &str = "-backup data";
@@ -33,7 +35,7 @@ const BACK: &str = "-restore data --snapshot 1 --delete";
 const ELSEWHERE: &str = "-restore data --snapshot 1 --to to";
 
 const fn night(name: &'static str, prepare: fn(&mut World<'_>)) -> Scene {
-    Scene { name, prepare, words: NIGHT, code: 0, writes: Some("mir"), wanted: "src", again: NIGHT, holds: false }
+    Scene { name, prepare, words: NIGHT, code: 0, writes: Some("mir"), wanted: "src", again: NIGHT, holds: false, adopts: false }
 }
 
 pub(crate) const SCENES: &[Scene] = &[
@@ -45,10 +47,10 @@ pub(crate) const SCENES: &[Scene] = &[
     Scene { words: APPROVE, holds: true, ..night("mass-delete", mass_delete) },
     Scene { code: 3, holds: true, writes: None, ..night("rescue", drifted) },
     Scene { words: APPROVE, holds: true, ..night("approve-rescue", drifted_and_held) },
-    Scene { words: INIT, again: INIT, ..night("adoption", adoption) },
+    Scene { words: INIT, again: INIT, adopts: true, ..night("adoption", adoption) },
     Scene { words: BACK, again: BACK, writes: Some("src"), wanted: "one", ..night("restore", newer_work) },
     Scene { words: ELSEWHERE, again: ELSEWHERE, writes: Some("to"), wanted: "one", ..night("restore-to", newer_work) },
-    Scene { words: INIT, again: INIT, ..night("recovery", killed) },
+    Scene { words: INIT, again: INIT, adopts: true, ..night("recovery", killed) },
 ];
 
 impl Scene {
@@ -58,6 +60,7 @@ impl Scene {
         for tree in ["src", "mir", "to"] {
             world.remember(tree, tree);
         }
+        world.remember("before", "src");
     }
 }
 

@@ -88,6 +88,7 @@ struct Tracer {
 }
 
 /// Runs the command with a fault at its `at`-th call; with `changes_only` only calls that change something count.
+#[expect(clippy::zombie_processes, reason = "it is waited for by its number: its threads are waited for with it")]
 pub(crate) fn run(command: &mut Command, fault: Fault, at: u64, changes_only: bool) -> Ran {
     let changes_only = changes_only || fault.counts_changes_only();
     filter::trace(command, &calls::stops(changes_only));

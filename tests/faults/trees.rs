@@ -124,11 +124,11 @@ pub(crate) fn edit(root: &Path, random: &mut Random) {
     let made = root.join("d/made/deep");
     fs::create_dir_all(&made).unwrap();
     file(&made.join("within"), random);
-    if random.one_in(2) {
+    if random.one_in(2) && root.join("e/sub").symlink_metadata().is_ok() {
         remove(&root.join("e/sub"));
     }
-    let dir = random.pick(&["d/sub", "d", "e"]);
-    fs::set_permissions(root.join(dir), fs::Permissions::from_mode(*random.pick(&[0o700, 0o755, 0o2775]))).unwrap();
+    let dir = root.join(random.pick(&["d/made", "d", "e"]));
+    fs::set_permissions(dir, fs::Permissions::from_mode(*random.pick(&[0o700, 0o755, 0o2775]))).unwrap();
 }
 
 /// Things become things of other kinds.

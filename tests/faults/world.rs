@@ -25,8 +25,9 @@ impl<'a> World<'a> {
         }
         fs::create_dir_all(root.join("src")).unwrap();
         fs::create_dir(root.join("nothing")).unwrap();
-        let dirs: String = DIRS.iter().map(|dir| format!("  DIR {dir}\n")).collect();
-        fs::write(root.join("backup.tab"), format!("TARGET data\n  SOURCE src\n  MIRROR mir\n{dirs}")).unwrap();
+        let [one, other] = DIRS;
+        let table = format!("TARGET data\n  SOURCE src\n  MIRROR mir\n  DIR {one}\n  DIR {other}\n");
+        fs::write(root.join("backup.tab"), table).unwrap();
         let mut world = Self { root, random: Random::new(seed), judge, acknowledged: Vec::new() };
         trees::plant(&world.src(), &mut world.random);
         world
@@ -87,6 +88,12 @@ impl<'a> World<'a> {
         } else {
             self.remember(name, "nothing");
         }
+    }
+
+    /// People work on the source.
+    pub(crate) fn edit(&mut self) {
+        trees::edit(&self.src(), &mut self.random);
+        self.remember("src", "src");
     }
 
     fn snapshots(&mut self) -> Result<Vec<Value>, String> {
