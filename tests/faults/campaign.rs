@@ -90,7 +90,10 @@ impl Campaign {
             let tally = state.tallies.get(scene.name).copied().unwrap_or_default();
             let Tally { done, missed, wrong, seeds } = tally;
             let short = if done < *quota { format!("  FEWER than the {quota} that were to be") } else { String::new() };
-            println!("  {:<16} {done:>6} points, {seeds:>3} seeds, {missed:>4} missed, {wrong:>3} wrong{short}", scene.name);
+            println!(
+                "  {:<16} {done:>6} points, {seeds:>3} seeds, {missed:>4} missed, {wrong:>3} wrong{short}",
+                scene.name
+            );
             good &= wrong == 0 && done >= *quota;
         }
         for (kind, count) in &state.kinds {
@@ -213,7 +216,12 @@ impl Campaign {
         let done: u64 = state.tallies.values().map(|tally| tally.done).sum();
         if done >= state.said + self.order.points.div_ceil(20) {
             state.said = done;
-            println!("  {:?}: {done} of {} points, {:.0} s", self.order.kind, self.order.points, self.began.elapsed().as_secs_f64());
+            println!(
+                "  {:?}: {done} of {} points, {:.0} s",
+                self.order.kind,
+                self.order.points,
+                self.began.elapsed().as_secs_f64()
+            );
         }
     }
 }

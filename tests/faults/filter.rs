@@ -28,7 +28,10 @@ fn program(calls: &[c_long]) -> Vec<sock_filter> {
 }
 
 /// The program, once started, is traced by the thread that starts it and stops at these calls; it is stopped when it begins.
-#[expect(unsafe_code, reason = "there is no other way to a child that is traced and filtered from its first instruction")]
+#[expect(
+    unsafe_code,
+    reason = "there is no other way to a child that is traced and filtered from its first instruction"
+)]
 pub(crate) fn trace(command: &mut Command, calls: &[c_long]) {
     let mut lines = program(calls);
     let begin = move || {
@@ -36,7 +39,8 @@ pub(crate) fn trace(command: &mut Command, calls: &[c_long]) {
         nix::sys::ptrace::traceme()?;
         // SAFETY: prctl only reads the filter, which lives until it returns.
         let done = unsafe {
-            libc::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) | libc::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &raw const filter)
+            libc::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+                | libc::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &raw const filter)
         };
         if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     };

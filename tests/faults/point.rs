@@ -88,7 +88,9 @@ impl Point {
         match code {
             0 => self.is_done(world).map_err(|why| format!("P5: exit code 0, but {why}")),
             HELD => self.is_untouched(world).map_err(|why| format!("P4: held, but {why}")),
-            PARTIAL if self.is_of_mirror(ran) => Err("P5: an error of the mirror was taken for one of the source".to_owned()),
+            PARTIAL if self.is_of_mirror(ran) => {
+                Err("P5: an error of the mirror was taken for one of the source".to_owned())
+            }
             _ => Ok(()),
         }
     }
@@ -112,7 +114,11 @@ impl Point {
 
     fn is_untouched(&self, world: &mut World<'_>) -> Result<(), String> {
         // What a killed run left half done stays so.
-        if self.second.is_some() { world.is_mixture("mir", &["mir", "before", "src"]) } else { world.tree_is("mir", "mir") }
+        if self.second.is_some() {
+            world.is_mixture("mir", &["mir", "before", "src"])
+        } else {
+            world.tree_is("mir", "mir")
+        }
     }
 
     /// P1 to P3 of what a disturbed run leaves.
@@ -126,7 +132,8 @@ impl Point {
                 world.tree_is(tree, tree).map_err(|why| format!("a tree was touched: {why}"))?;
             }
         }
-        let of = |tree| if self.scene.wanted == "src" { vec![tree, "before", "src"] } else { vec![tree, self.scene.wanted] };
+        let of =
+            |tree| if self.scene.wanted == "src" { vec![tree, "before", "src"] } else { vec![tree, self.scene.wanted] };
         writes.map_or(Ok(()), |tree| world.is_mixture(tree, &of(tree)))
     }
 

@@ -35,7 +35,17 @@ const BACK: &str = "-restore data --snapshot 1 --delete";
 const ELSEWHERE: &str = "-restore data --snapshot 1 --to to";
 
 const fn night(name: &'static str, prepare: fn(&mut World<'_>)) -> Scene {
-    Scene { name, prepare, words: NIGHT, code: 0, writes: Some("mir"), wanted: "src", again: NIGHT, holds: false, adopts: false }
+    Scene {
+        name,
+        prepare,
+        words: NIGHT,
+        code: 0,
+        writes: Some("mir"),
+        wanted: "src",
+        again: NIGHT,
+        holds: false,
+        adopts: false,
+    }
 }
 
 pub(crate) const SCENES: &[Scene] = &[
