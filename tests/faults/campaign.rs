@@ -41,12 +41,19 @@ struct State {
     kinds: BTreeMap<String, u64>,
 }
 
-/// The first line without its numbers, and what the program said last.
+/// What a violation is like: the beginning without its numbers, and what the program said that tells it from others.
 fn in_short(why: &str) -> String {
-    let mut lines = why.lines();
-    let (first, last) = (lines.next().unwrap_or_default(), lines.next_back().unwrap_or_default());
-    let text = format!("{} | {}", &first.get(..120).unwrap_or(first), &last.get(..160).unwrap_or(last));
-    text.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect()
+    const TELLING: [&str; 6] = [
+        "failed to spawn thread",
+        "it was changed by someone else during this run",
+        "HELD: the mirror was changed",
+        "HELD: DIR",
+        "cannot be put in place",
+        "is not in this snapshot",
+    ];
+    let first: String = why.lines().next().unwrap_or_default().chars().take(60).collect();
+    let said = TELLING.into_iter().find(|text| why.contains(text)).unwrap_or_default();
+    format!("{first} | {said}").replace(|c: char| c.is_ascii_digit(), "#")
 }
 
 pub(crate) struct Campaign {
@@ -58,8 +65,8 @@ pub(crate) struct Campaign {
     began: Instant,
 }
 
-/// After so many violations the rest would say the same.
-const ENOUGH: u64 = 40;
+/// Of each kind of violation so many are told and kept: the rest would say the same.
+const TOLD: u64 = 3;
 const PAUSE: Duration = Duration::from_millis(5);
 
 impl Campaign {
@@ -132,15 +139,12 @@ impl Campaign {
     /// The next task, until all is done.
     fn next(&self) -> Option<Task> {
         let mut state = self.state();
-        if state.tallies.values().map(|tally| tally.wrong).sum::<u64>() >= ENOUGH {
-            return None;
-        }
         if state.tasks.is_empty() && state.busy == 0 {
             // All points that were planned are run: those that missed are made up for.
             for (scene, quota) in &self.quotas {
                 let tally = state.tallies.entry(scene.name).or_default();
                 let left = quota.saturating_sub(tally.done);
-                if left > 0 && tally.wrong < ENOUGH && tally.missed < 3 * quota + 100 {
+                if left > 0 && tally.missed < 3 * quota + 100 {
                     let seed = self.order.seed * 1_000_003 + tally.seeds;
                     tally.seeds += 1;
                     state.tasks.push_back(Task::Count(scene, seed, left));
@@ -198,20 +202,11 @@ impl Campaign {
         tally.missed += u64::from(!is_hit);
         if let Err(why) = &outcome.wrong {
             tally.wrong += 1;
-            let Point { scene, seed, first, second, edited } = point;
-            *state.kinds.entry(in_short(why)).or_default() += 1;
-            let kind = format!("{:?}", self.order.kind).to_lowercase();
-            let name = format!("{}-{seed}-{}-{}", scene.name, first.at, second.map_or(0, |blow| blow.at));
-            let kept = self.keep(root, &name);
-            println!(
-                "VIOLATION in {}, seed {seed}, {first:?}{}\n  at {}\n  {why}\n  state: {kept}\n  again: {kind} --only {} --at {seed} {} {}",
-                scene.name,
-                second.map_or(String::new(), |blow| format!(", then {blow:?}, edited between: {edited}")),
-                outcome.hit.as_ref().map_or("nothing".to_owned(), |hit| format!("{} {}", hit.call.shown(), hit.path)),
-                scene.name,
-                first.at,
-                second.map_or(0, |blow| blow.at),
-            );
+            let times = state.kinds.entry(in_short(why)).or_default();
+            *times += 1;
+            if *times <= TOLD {
+                self.violation(point, outcome, why, root);
+            }
         }
         let done: u64 = state.tallies.values().map(|tally| tally.done).sum();
         if done >= state.said + self.order.points.div_ceil(20) {
@@ -223,5 +218,16 @@ impl Campaign {
                 self.began.elapsed().as_secs_f64()
             );
         }
+    }
+
+    fn violation(&self, point: &Point, outcome: &point::Outcome, why: &str, root: &Path) {
+        let Point { scene, seed, first, second, edited } = point;
+        let kind = format!("{:?}", self.order.kind).to_lowercase();
+        let (at, then) = (first.at, second.map_or(0, |blow| blow.at));
+        let kept = self.keep(root, &format!("{}-{seed}-{at}-{then}", scene.name));
+        let hit = outcome.hit.as_ref().map_or("nothing".to_owned(), |hit| format!("{} {}", hit.call.shown(), hit.path));
+        let second = second.map_or(String::new(), |blow| format!(", then {blow:?}, edited between: {edited}"));
+        println!("VIOLATION in {}, seed {seed}, {first:?}{second}\n  at {hit}\n  {why}\n  state: {kept}", scene.name);
+        println!("  again: {kind} --only {} --at {seed} {at} {then}", scene.name);
     }
 }
