@@ -51,9 +51,11 @@ fn in_short(why: &str) -> String {
         "cannot be put in place",
         "is not in this snapshot",
     ];
-    let first: String = why.lines().next().unwrap_or_default().chars().take(60).collect();
+    let first = why.lines().next().unwrap_or_default().split(';').next().unwrap_or_default();
+    // Between the two are names.
+    let (head, tail) = (first.split(':').next().unwrap_or_default(), first.rsplit(": ").next().unwrap_or_default());
     let said = TELLING.into_iter().find(|text| why.contains(text)).unwrap_or_default();
-    format!("{first} | {said}").replace(|c: char| c.is_ascii_digit(), "#")
+    format!("{head}: {tail:.60} | {said}").replace(|c: char| c.is_ascii_digit(), "#")
 }
 
 pub(crate) struct Campaign {
@@ -200,6 +202,9 @@ impl Campaign {
         let is_hit = outcome.hit.is_some();
         tally.done += u64::from(is_hit);
         tally.missed += u64::from(!is_hit);
+        if self.order.one.is_some() {
+            println!("{point:?}\n  {outcome:?}");
+        }
         if let Err(why) = &outcome.wrong {
             tally.wrong += 1;
             let times = state.kinds.entry(in_short(why)).or_default();

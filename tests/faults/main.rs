@@ -24,6 +24,7 @@ mod filter;
 mod judge;
 mod plan;
 mod point;
+mod proof;
 mod random;
 mod scenes;
 mod trace;
@@ -83,6 +84,7 @@ fn folder() -> PathBuf {
 fn main() -> ExitCode {
     let Words { orders, only, workers } = words();
     let folder = folder();
+    proof::prove(&folder.join("proof"));
     let mut good = true;
     for order in orders {
         println!("{:?}: {} points, seed {}", order.kind, order.points, order.seed);
