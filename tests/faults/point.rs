@@ -53,7 +53,7 @@ impl Point {
         self.scene.prepare(world);
         let (ran, mut wrong) = self.blow(world, self.scene.words, self.first);
         let mut hit = ran.hit;
-        if let (Some(second), Ok(()), Some(_)) = (self.second, &wrong, &hit) {
+        if let (Some(second), Ok(()), Some(_), false) = (self.second, &wrong, &hit, self.is_over(world)) {
             // What a restore is to bring back does not change with the source.
             if self.edited && self.scene.wanted == "src" {
                 world.edit();
@@ -91,41 +91,50 @@ impl Point {
         match code {
             0 => self.is_done(world).map_err(|why| format!("P5: exit code 0, but {why}")),
             HELD => self.is_untouched(world).map_err(|why| format!("P4: held, but {why}")),
-            PARTIAL if self.is_of_mirror(ran) => {
+            PARTIAL if self.is_of_mirror(world, ran) => {
                 Err("P5: an error of the mirror was taken for one of the source".to_owned())
             }
             _ => Ok(()),
         }
     }
 
+    /// Whether there is nothing to go on with: a swap after a swap would take it back.
+    fn is_over(&self, world: &World<'_>) -> bool {
+        self.scene.swaps() && world.is_swapped() == Ok(true)
+    }
+
     /// Whether what was hit is on the mirror's side. A restore writes to the source, and there the sides are not so clear.
-    fn is_of_mirror(&self, ran: &Ran) -> bool {
-        let of_mirror = |hit: &Hit| hit.path.contains("/mir/") || hit.path.ends_with("/mir");
-        self.scene.writes != Some("src") && self.scene.writes != Some("to") && ran.hit.as_ref().is_some_and(of_mirror)
+    fn is_of_mirror(&self, world: &World<'_>, ran: &Ran) -> bool {
+        let mirror = world.at(world.mirror);
+        !self.scene.restores() && ran.hit.as_ref().is_some_and(|hit| hit.path.starts_with(&mirror))
     }
 
     /// The outcome is that of a run that nothing disturbed.
     fn is_done(&self, world: &mut World<'_>) -> Result<(), String> {
-        let tree = self.scene.writes.unwrap_or("mir");
-        world.tree_is(tree, self.scene.wanted)?;
-        if tree == "mir" {
-            let newest = world.newest("backup")?.ok_or("there is no snapshot")?;
-            world.snapshot_is(newest, "src").map_err(|why| format!("snapshot {newest}: {why}"))?;
+        if self.scene.swaps() {
+            return if world.is_swapped()? { world.is_tidy() } else { Err("the table was not exchanged".to_owned()) };
+        }
+        world.tree_is(self.scene.writes.unwrap_or("mir"), self.scene.wanted)?;
+        if !self.scene.restores() {
+            world.newest_is(self.scene.wanted)?;
+            world.acknowledged_are_in(world.mirror)?;
         }
         world.is_tidy()
     }
 
     fn is_untouched(&self, world: &mut World<'_>) -> Result<(), String> {
         // What a killed run left half done stays so.
+        let mirror = world.mirror;
         if self.second.is_some() {
-            world.is_mixture("mir", &["mir", "before", "src"])
+            world.is_mixture(mirror, &["mir", "before", "src"])
         } else {
-            world.tree_is("mir", "mir")
+            world.tree_is(mirror, mirror)
         }
     }
 
     /// P1 to P3 of what a disturbed run leaves.
     fn is_safe(&self, world: &mut World<'_>, ran: &Ran) -> Result<(), String> {
+        world.is_swapped()?;
         world.acknowledged_are_there()?;
         world.is_kept(&["src", "mir"])?;
         let writes = self.scene.writes;
@@ -149,7 +158,7 @@ impl Point {
     /// The next run puts all right.
     fn converges(&self, world: &mut World<'_>) -> Result<(), String> {
         let scene = self.scene;
-        let mut code = world.run(scene.again);
+        let mut code = if self.is_over(world) { 0 } else { world.run(scene.again) };
         if code == HELD && self.may_hold() {
             code = world.run("-approve data");
         }

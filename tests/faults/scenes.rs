@@ -32,6 +32,7 @@ const NIGHT: &str = "-backup data";
 const INIT: &str = "-backup --init data";
 const APPROVE: &str = "-approve data";
 const BACK: &str = "-restore data --snapshot 1 --delete";
+const SWAP: &str = "-swap data";
 const ELSEWHERE: &str = "-restore data --snapshot 1 --to to";
 
 const fn night(name: &'static str, prepare: fn(&mut World<'_>)) -> Scene {
@@ -60,10 +61,29 @@ pub(crate) const SCENES: &[Scene] = &[
     Scene { words: INIT, again: INIT, adopts: true, ..night("adoption", adoption) },
     Scene { words: BACK, again: BACK, writes: Some("src"), wanted: "one", ..night("restore", newer_work) },
     Scene { words: ELSEWHERE, again: ELSEWHERE, writes: Some("to"), wanted: "one", ..night("restore-to", newer_work) },
+    Scene { words: SWAP, again: SWAP, writes: None, ..night("swap", |world| changed(world, trees::edit)) },
+    Scene {
+        words: INIT,
+        again: INIT,
+        adopts: true,
+        writes: Some("src"),
+        wanted: "mir",
+        ..night("history", failed_over)
+    },
     Scene { words: INIT, again: INIT, adopts: true, ..night("recovery", killed) },
 ];
 
 impl Scene {
+    /// Whether it is the table that is changed.
+    pub(crate) fn swaps(&self) -> bool {
+        self.words == SWAP
+    }
+
+    /// Whether the run restores: it makes no new night.
+    pub(crate) fn restores(&self) -> bool {
+        self.wanted == "one"
+    }
+
     /// Makes the state in which the run begins, and remembers it.
     pub(crate) fn prepare(&self, world: &mut World<'_>) {
         (self.prepare)(world);
@@ -121,6 +141,14 @@ fn newer_work(world: &mut World<'_>) {
     } else {
         trees::relink(&world.src(), &mut world.random);
     }
+}
+
+/// The source was lost for two days, and people worked on the mirror: now the old source becomes its mirror, and the history follows.
+fn failed_over(world: &mut World<'_>) {
+    newer_work(world);
+    world.must(SWAP, 0);
+    world.mirror = "src";
+    trees::edit(&world.mir(), &mut world.random);
 }
 
 /// A night that was killed somewhere.

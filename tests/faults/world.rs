@@ -16,6 +16,8 @@ pub(crate) struct World<'a> {
     pub(crate) judge: &'a mut Judge,
     /// Snapshots that were acknowledged, with the name of the listing that each must give.
     acknowledged: Vec<(String, u64)>,
+    /// The tree that is the mirror now.
+    pub(crate) mirror: &'static str,
 }
 
 impl<'a> World<'a> {
@@ -28,7 +30,7 @@ impl<'a> World<'a> {
         let [one, other] = DIRS;
         let table = format!("TARGET data\n  SOURCE src\n  MIRROR mir\n  DIR {one}\n  DIR {other}\n");
         fs::write(root.join("backup.tab"), table).unwrap();
-        let mut world = Self { root, random: Random::new(seed), judge, acknowledged: Vec::new() };
+        let mut world = Self { root, random: Random::new(seed), judge, acknowledged: Vec::new(), mirror: "mir" };
         trees::plant(&world.src(), &mut world.random);
         world
     }
@@ -45,8 +47,19 @@ impl<'a> World<'a> {
         self.root.join(name).to_string_lossy().into_owned()
     }
 
-    fn store(&self) -> String {
-        self.at("mir/.backup/store")
+    fn store_of(&self, tree: &str) -> String {
+        self.at(tree) + "/.backup/store"
+    }
+
+    /// Whether the two places have changed their parts; the table must say the one or the other.
+    pub(crate) fn is_swapped(&self) -> Result<bool, String> {
+        let table = fs::read_to_string(self.root.join("backup.tab")).unwrap_or_default();
+        let starts = |line: &str| table.starts_with(&format!("TARGET data\n{line}"));
+        let whole = table.ends_with(&format!("  DIR {}\n", DIRS[1]));
+        match (starts("  SOURCE mir\n  MIRROR src\n"), starts("  SOURCE src\n  MIRROR mir\n")) {
+            (swapped, other) if whole && swapped != other => Ok(swapped),
+            _ => Err(format!("the table is damaged: {table:?}")),
+        }
     }
 
     /// The program with these words; what it says goes to a file.
@@ -97,7 +110,7 @@ impl<'a> World<'a> {
     }
 
     fn snapshots(&mut self) -> Result<Vec<Value>, String> {
-        let answer = self.judge.ask(&json!({"op": "verify", "store": self.store()}))?;
+        let answer = self.judge.ask(&json!({"op": "verify", "store": self.store_of(self.mirror)}))?;
         Ok(answer["snapshots"].as_array().cloned().unwrap_or_default())
     }
 
@@ -110,22 +123,35 @@ impl<'a> World<'a> {
     /// P1: what was acknowledged can be given back; and the store is whole.
     pub(crate) fn acknowledged_are_there(&mut self) -> Result<(), String> {
         self.snapshots()?;
+        self.acknowledged_are_in("mir")
+    }
+
+    /// All of them are in the store of this tree: the first mirror has them, and who takes its place when its run is done.
+    pub(crate) fn acknowledged_are_in(&mut self, tree: &str) -> Result<(), String> {
         for (name, sequence) in self.acknowledged.clone() {
-            self.snapshot_is(sequence, &name).map_err(|why| format!("P1, snapshot {sequence}: {why}"))?;
+            let there = self.snapshot_is(tree, sequence, &name);
+            there.map_err(|why| format!("P1, {tree}, snapshot {sequence}: {why}"))?;
         }
         Ok(())
     }
 
-    pub(crate) fn snapshot_is(&mut self, sequence: u64, name: &str) -> Result<(), String> {
-        let question = json!({"op": "snapshot", "store": self.store(), "sequence": sequence, "equals": name});
+    fn snapshot_is(&mut self, tree: &str, sequence: u64, name: &str) -> Result<(), String> {
+        let question = json!({"op": "snapshot", "store": self.store_of(tree), "sequence": sequence, "equals": name});
         self.judge.ask(&question).map(drop)
+    }
+
+    /// The newest night of the mirror is this listing.
+    pub(crate) fn newest_is(&mut self, name: &str) -> Result<(), String> {
+        let newest = self.newest("backup")?.ok_or("there is no snapshot")?;
+        self.snapshot_is(self.mirror, newest, name).map_err(|why| format!("snapshot {newest}: {why}"))
     }
 
     /// P2: what these listings hold is somewhere.
     pub(crate) fn is_kept(&mut self, of: &[&str]) -> Result<(), String> {
         let there = |name: &&str| self.root.join(name).exists();
         let trees: Vec<_> = ["src", "mir"].into_iter().filter(there).map(|name| self.at(name)).collect();
-        let question = json!({"op": "kept", "of": of, "trees": trees, "stores": [self.store()]});
+        let question =
+            json!({"op": "kept", "of": of, "trees": trees, "stores": [self.store_of("mir"), self.store_of("src")]});
         self.judge.ask(&question).map(drop).map_err(|why| format!("P2: {why}"))
     }
 
@@ -142,16 +168,20 @@ impl<'a> World<'a> {
         self.judge.ask(&question).map(drop).map_err(|why| format!("{tree} is not {name}: {why}"))
     }
 
-    /// Nothing of a run is left: the stages are empty, and only the mirror has a folder of ours.
+    /// Nothing of a run is left: the stages are empty, and only a mirror has a folder of ours.
     pub(crate) fn is_tidy(&self) -> Result<(), String> {
-        for folder in ["mir/.backup/stage", "src/.backup", "to/.backup"] {
-            let path = self.root.join(folder);
-            let left = names(&path);
-            if !left.is_empty() || (path.exists() && !folder.starts_with("mir")) {
-                return Err(format!("{folder} is left, with {left:?}"));
+        for tree in ["src", "mir", "to"] {
+            let home = self.root.join(tree).join(".backup");
+            let left = names(&home.join("stage"));
+            if !left.is_empty() {
+                return Err(format!("{tree}/.backup/stage is left, with {left:?}"));
+            }
+            if home.exists() && tree != "mir" && tree != self.mirror {
+                return Err(format!("{tree}/.backup is left"));
             }
         }
-        Ok(())
+        let left: Vec<_> = names(&self.root).into_iter().filter(|name| name.starts_with("tmp-")).collect();
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?} are left beside the table")) }
     }
 }
 
