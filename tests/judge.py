@@ -113,7 +113,11 @@ class Proved(reader.Store):
     def __init__(self, path):
         self.notes, self.wrongs, self.rows, self.listings = [], [], [], {}
         super().__init__(path)
-        self.verify()
+        try:
+            self.verify()
+        except BaseException:
+            self.close()
+            raise
         for number in self.numbers():
             try:
                 self.rows.append(self.record(number))
@@ -248,6 +252,9 @@ class Judge:
             return {"ok": False, "why": str(e)}
         except Exception as e:                             # whatever it was, the next question must be answered
             return {"ok": False, "error": True, "why": f"{type(e).__name__}: {e}"}
+        finally:
+            for store in self.stores.values():             # what is on a mirror must not be kept from being unmounted
+                store.close()
 
     def known(self, name):
         if name not in self.names:
