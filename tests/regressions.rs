@@ -97,3 +97,25 @@ fn a_restore_removes_nothing_through_a_symlink_and_nothing_of_others() {
     night.ends(0, &["-restore", "t"]);
     assert_eq!(night.read("src/d/a"), "a");
 }
+
+/// One name of a file got another time, and the next, which became another file, was then taken for changed by someone else: it stayed as it was, and
+/// every later run was held.
+#[test]
+fn a_file_with_two_names_of_which_one_is_touched_and_one_replaced() {
+    let night = Night::new();
+    let touch = |path| fs::File::open(night.at(path)).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    for name in ["b", "c"] {
+        night.write(&format!("src/d/{name}1"), "old");
+        fs::hard_link(night.at(&format!("src/d/{name}1")), night.at(&format!("src/d/{name}2"))).unwrap();
+    }
+    night.ends(0, &["-backup", "--init", "t"]);
+    touch("src/d/b1");
+    fs::remove_file(night.at("src/d/b2")).unwrap();
+    night.write("src/d/b2", "new");
+    touch("src/d/c1");
+    fs::remove_file(night.at("src/d/c2")).unwrap();
+    night.ends(0, &["-backup", "t"]);
+    assert_eq!(names(&night.at("mir/d")), ["b1", "b2", "c1"]);
+    assert_eq!((night.read("mir/d/b1"), night.read("mir/d/b2")), ("old".to_owned(), "new".to_owned()));
+    night.ends(0, &["-backup", "t"]);
+}

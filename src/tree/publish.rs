@@ -14,7 +14,7 @@ use crate::fs::sync::Durability;
 use crate::path::RelPath;
 use crate::scan::selection::{Selection, Standing};
 use rustix::fs::FileType;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 pub(super) struct Publisher<'a> {
@@ -22,11 +22,40 @@ pub(super) struct Publisher<'a> {
     /// A second chain, for the leaders of hard links.
     pub(super) leaders: Dirs,
     pub(super) selection: &'a Selection,
-    /// What has an earlier ctime is as it was seen.
-    pub(super) trusted: Time,
+    pub(super) trust: Trust,
     pub(super) durability: Durability,
     /// Directories that should have gone and stay, because EXCLUDE names all that is in them.
     pub(super) kept: HashSet<RelPath>,
+}
+
+/// What is known to be as it was seen.
+pub(super) struct Trust {
+    /// What has an earlier ctime.
+    before: Time,
+    /// Files with several names that got other times from us under one of them; the others are met later.
+    retimed: HashMap<(u64, u64), Time>,
+}
+
+impl Trust {
+    pub(super) fn before(time: Time) -> Self {
+        Self { before: time, retimed: HashMap::new() }
+    }
+
+    fn note(&mut self, stat: &Stat) {
+        if stat.links > 1 {
+            self.retimed.insert((stat.device, stat.inode), stat.mtime);
+        }
+    }
+
+    /// As known, and the very inode that was looked at, unchanged since. A file with several names changes its ctime whenever one of them comes
+    /// or goes, and its mtime when one of them gets another, which may have been our own doing: there size and mtime must do.
+    fn is_safe(&self, stat: &Stat, old: &Entry) -> bool {
+        let linked = stat.links > 1 || matches!(old.node, Node::HardLink { .. });
+        let mtime = self.retimed.get(&(stat.device, stat.inode)).unwrap_or(&old.meta.mtime);
+        is_of_kind(stat, old)
+            && (old.is_directory() || stat.mtime == *mtime)
+            && (stat.identity() == old.identity || stat.ctime < self.before || linked)
+    }
 }
 
 /// Why something could not be put in place.
@@ -46,16 +75,15 @@ fn conflict() -> io::Error {
     io::Error::other("it was changed by someone else during this run; it is left as it is")
 }
 
-/// Whether what is on disk is what the entry says, as far as a look can tell.
-fn is_as_known(stat: &Stat, entry: &Entry) -> bool {
-    let kind = match &entry.node {
+/// Whether what is on disk is of the kind and the size that the entry says.
+fn is_of_kind(stat: &Stat, entry: &Entry) -> bool {
+    match &entry.node {
         Node::File { size, .. } => stat.is_file() && stat.size == *size,
-        Node::Directory => return stat.is_directory(),
+        Node::Directory => stat.is_directory(),
         Node::Symlink { .. } => stat.kind == FileType::Symlink,
         Node::HardLink { .. } => !stat.is_directory(),
         _ => !stat.is_file() && !stat.is_directory(),
-    };
-    kind && stat.mtime == entry.meta.mtime
+    }
 }
 
 impl Publisher<'_> {
@@ -73,7 +101,7 @@ impl Publisher<'_> {
         let dir = self.dirs.enter_parent(&new.path)?;
         match old {
             None => Ok(staged.dir.rename_new(staged.name, dir, new.path.name())?),
-            Some(old) => replace(staged, dir, old, self.trusted),
+            Some(old) => replace(staged, dir, old, &self.trust),
         }
     }
 
@@ -107,19 +135,22 @@ impl Publisher<'_> {
         let name = new.path.name();
         // Old times on content that someone has just written would hide it from every later look.
         let check = |stat: &Stat| match old {
-            Some(old) if !old.is_directory() && !is_safe(stat, old, self.trusted) => Err(conflict()),
+            Some(old) if !old.is_directory() && !self.trust.is_safe(stat, old) => Err(conflict()),
             _ => Ok(()),
         };
         if matches!(new.node, Node::File { .. }) {
             let (file, stat) = dir.open_file(name)?;
             check(&stat)?;
             At::file(&file).change(&stat, &new.meta, false, clock::is_root())?;
+            self.trust.note(&Stat { mtime: new.meta.mtime, ..stat });
             return if self.durability == Durability::EachFile { file.sync_all() } else { Ok(()) };
         }
         let stat = dir.stat(name)?;
         check(&stat)?;
         let is_symlink = matches!(new.node, Node::Symlink { .. });
-        At::Name(dir, name).change(&stat, &new.meta, is_symlink, clock::is_root())
+        At::Name(dir, name).change(&stat, &new.meta, is_symlink, clock::is_root())?;
+        self.trust.note(&Stat { mtime: new.meta.mtime, ..stat });
+        Ok(())
     }
 
     /// Takes `old` out of the tree.
@@ -130,7 +161,7 @@ impl Publisher<'_> {
         let dir = self.dirs.enter_parent(&old.path)?;
         let name = old.path.name();
         let Some(stat) = dir.stat_if_any(name)? else { return Ok(()) };
-        if !is_safe(&stat, old, self.trusted) {
+        if !self.trust.is_safe(&stat, old) {
             return Err(conflict());
         }
         dir.rename_new(name, staged.dir, staged.name)?;
@@ -176,26 +207,19 @@ fn drop_unless_kept(staged: Waiting<'_>, refused: Refused) -> io::Error {
     refused.why
 }
 
-/// As known, and the very inode that was looked at, unchanged since. A file with several names changes its ctime whenever one of them comes or
-/// goes, which may have been our own doing: there size and mtime must do.
-fn is_safe(stat: &Stat, old: &Entry, trusted: Time) -> bool {
-    let linked = stat.links > 1 || matches!(old.node, Node::HardLink { .. });
-    is_as_known(stat, old) && (stat.identity() == old.identity || stat.ctime < trusted || linked)
-}
-
 fn is_same_after_rename(now: &Stat, before: &Stat) -> bool {
     (now.inode, now.size, now.mtime, now.kind) == (before.inode, before.size, before.mtime, before.kind)
 }
 
 /// Swaps a staged object with what is there, looks at what came out, and lets it go or swaps it back.
-fn replace(staged: Waiting<'_>, dir: &Dir, old: &Entry, trusted: Time) -> Result<(), Refused> {
+fn replace(staged: Waiting<'_>, dir: &Dir, old: &Entry, trust: &Trust) -> Result<(), Refused> {
     let name = old.path.name();
     let Some(before) = dir.stat_if_any(name)? else {
         return Ok(staged.dir.rename_new(staged.name, dir, name)?);
     };
     if old.is_directory() {
         make_movable(dir, name, &before)?;
-    } else if !is_safe(&before, old, trusted) {
+    } else if !trust.is_safe(&before, old) {
         return Err(conflict().into());
     }
     let ours = staged.dir.stat(staged.name)?;
