@@ -86,7 +86,7 @@ const ERRORS: &[(&str, &str)] = &[
 /// Lines of code in a file, its tests included.
 const FILE_LINES: usize = 400;
 /// Packages in Cargo.lock.
-const LOCKED: usize = 149;
+const LOCKED: usize = 156;
 
 static FILES: LazyLock<Vec<Source>> = LazyLock::new(|| source::read(Path::new("src")));
 
