@@ -106,7 +106,7 @@ fn unwritable(error: &crate::fs::Error) -> Error {
 
 fn unfinished(error: &crate::fs::Error, ends: &Ends<'_>) -> Error {
     Error::Refused(format!(
-        "{error}: {} is promoted, but the table is as before. Mend the cause and run backup -swap {} again: it writes the table",
+        "{error}: {} is promoted, but the table may be as before. Mend the cause and run backup -swap {} again: it writes the table",
         shown_path(ends.mirror),
         ends.target.name
     ))
