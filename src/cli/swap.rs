@@ -18,12 +18,12 @@ pub(super) fn run(found: &Found, name: &str, verbose: bool, out: Out) -> Result<
     let report = swap(target, found.tab(), Context { monitor: &monitor, now: clock::now(), random: 0 });
     monitor.finish();
     let report = report.map_err(|e| Failure::of(name, &e))?;
-    tell(target, &report, out);
+    tell(target, &shown_path(found.tab().file), &report, out);
     Ok(Exit::Done)
 }
 
-fn tell(target: &Target, report: &Report, out: Out) {
-    let (name, table) = (&target.name, "backup.tab");
+fn tell(target: &Target, table: &str, report: &Report, out: Out) {
+    let name = &target.name;
     // As the table has them now.
     let (source, mirror) = (target.mirror.to_string(), target.source.to_string());
     let (word, done) = match report.outcome {

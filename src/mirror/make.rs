@@ -1,7 +1,8 @@
 //! Making a mirror: a new one, or, after a swap, one that takes over the history of the place that was promoted (floor 4).
 //!
 //! What must stay true: the role is written last, so a place says that it is a mirror only when all of its history is there; whatever was
-//! interrupted before is begun again and copies only what is missing.
+//! interrupted before is begun again and copies only what is missing. A tree that is there, be it that of the disk that was the source once, is read
+//! in full by the first backup: nothing proves that a file on it is still the one that an old snapshot names.
 
 use super::Error;
 use super::home::Home;

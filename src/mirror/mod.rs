@@ -1,9 +1,9 @@
 //! The mirror: role, store and tree under one lock (floor 4).
 //!
 //! [`service`] is the seam: all that the engine, which runs where SOURCE is, may ask of the end where MIRROR is. [`local`] is that end on this host.
-//! [`look`] tells what is on the mirror, [`verify`] proves the store, [`home`] says where a mirror's own files are, [`leftover`] saves what a killed run
-//! left in its stage. [`make`] makes a mirror, after a swap with the history of the other end; [`turn`] makes one live data, and [`promoted`] reads its
-//! history while there is no other.
+//! [`look`] tells what is on the mirror, [`verify`] proves the store, [`home`] says where a mirror's own files are,
+//! [`leftover`] saves what a killed run left in its stage. [`make`] makes a mirror, after a swap with the history of the other end; [`turn`] makes
+//! one live data, and [`promoted`] reads its history while there is no other.
 
 pub mod home;
 pub mod leftover;

@@ -129,16 +129,12 @@ fn step(ends: &Ends<'_>, context: Context<'_>) -> Result<Step, Error> {
         // Says whose it is.
         drop(Turn::begin(ends.place())?);
     }
-    let live = match Home::of(ends.source).read_role() {
-        Ok(role) => match role.filter(is_ours).map(|role| role.state) {
-            Some(State::Promoted(n)) => Some(n),
-            _ => None,
-        },
-        Err(e) => {
-            context.monitor.note(&format!("SOURCE does not say whether it was promoted ({e}): it is taken for lost"));
-            None
-        }
-    };
+    let at_source = Home::of(ends.source).read_role().unwrap_or_else(|e| {
+        context.monitor.note(&format!("SOURCE does not say whether it was promoted ({e}): it is taken for lost"));
+        None
+    });
+    let at_source = at_source.filter(is_ours).map(|role| role.state);
+    let live = at_source.and_then(|state| if let State::Promoted(n) = state { Some(n) } else { None });
     match (role.map(|role| role.state), live) {
         (Some(State::Promoted(stale)), Some(live)) if stale == live => Err(Error::Refused(format!(
             "{source} and {mirror} both say that they were promoted with snapshot {live}: one is a copy of the other. Remove .backup/role of \
@@ -154,6 +150,10 @@ fn step(ends: &Ends<'_>, context: Context<'_>) -> Result<Step, Error> {
             Ok(Step::TableOnly(number))
         }
         (None, Some(live)) => take_back(ends, live),
+        (None, None) if at_source.is_some() => Err(Error::Refused(format!(
+            "SOURCE {source} is the mirror of {name} and MIRROR {mirror} is none: the two were exchanged in the table by hand. Put them back, then \
+             backup -swap {name} (nothing was written)"
+        ))),
         (None, None) => Err(Error::Refused(format!(
             "MIRROR {mirror} is not a mirror, or not mounted: it cannot take the place of SOURCE {source} (nothing was written)"
         ))),

@@ -151,7 +151,7 @@ fn a_swap_that_was_interrupted_before_the_table_is_completed_by_the_next() {
             ],
         );
     }
-    site.run("-swap data").ended(0).says(&["was promoted before; backup.tab says so now"]);
+    site.run("-swap data").ended(0).says(&["was promoted before; ", "backup.tab says so now"]);
     assert_eq!(table(&site), exchanged(&site, &old));
     assert_eq!(state(&site.mirror("")), "promoted 2");
 }
@@ -198,7 +198,7 @@ fn what_is_no_mirror_cannot_be_swapped() {
     refused(&site, "-swap other", &["is the mirror of target data, not of other"]);
     // Rows that somebody exchanged by hand.
     fs::write(site.path("backup.tab"), exchanged(&site, &text)).unwrap();
-    refused(&site, "-swap data", &["src is not a mirror"]);
+    refused(&site, "-swap data", &["were exchanged in the table by hand. Put them back, then backup -swap data"]);
     site.run("-swap nobody").ended(64).warns(&["there is no target nobody"]);
 }
 
@@ -357,7 +357,10 @@ fn an_interrupted_run_on_a_mirror_that_was_changed_is_left_and_told() {
     fs::write(site.mirror("d/many/7"), "live").unwrap();
     let before = site.mirror_tree();
     let said = site.run("-swap data").ended(0);
-    said.warns(&["an interrupted run could not be finished (1 of its names were changed by someone else): the tree is a mixture of snapshot 1 and snapshot "]);
+    said.warns(&[
+        "an interrupted run could not be finished (1 of its names were changed by someone else)",
+        "the tree is a mixture of snapshot 1 and snapshot ",
+    ]);
     same(&before, &site.mirror_tree(), "the promoted tree");
 }
 
@@ -410,7 +413,7 @@ fn an_old_table_after_a_swap_writes_nothing() {
         refused(&site, words, &["src is the mirror of target data: the table looks swapped (nothing was written)"]);
     }
     refused(&site, "-approve data", &["was promoted"]);
-    site.run("-swap data").ended(0).says(&["was promoted before; backup.tab says so now"]);
+    site.run("-swap data").ended(0).says(&["was promoted before; ", "backup.tab says so now"]);
     assert_eq!(table(&site), new);
     // Swapped back: now `new` is the old table.
     site.run("-swap data").ended(0);
