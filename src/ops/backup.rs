@@ -102,7 +102,10 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
     let lost = if options.init && !options.dry_run { ends.init_mirror(context)?.damaged } else { 0 };
     let local = ends.open_mirror(context)?;
     let mirror: &dyn MirrorService = &local;
-    let parent = mirror.newest(|record| record.kind != Kind::Rescue)?;
+    let mut parent = mirror.newest(|record| record.kind != Kind::Rescue)?;
+    if mirror.role().state == State::Empty {
+        parent = parent.filter(|record| is_whole(mirror, record, context));
+    }
     let run = Run { ends, mirror, source, selection: ends.selection()?, parent, context, reread: options.reread };
     if options.dry_run {
         let dry = Dry::new(mirror);
@@ -112,6 +115,23 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
     mirror.tidy(context.now, context.monitor)?;
     let (taken, look) = run.snapshot_and_look()?;
     run.carry_out(&taken, look, lost)
+}
+
+/// Whether the manifest of a snapshot can be read to its end. A mirror that nothing was put on yet needs none: what came with the history of another
+/// store may be damaged, and then everything is read anew.
+fn is_whole(mirror: &dyn MirrorService, record: &Record, context: Context<'_>) -> bool {
+    let walk = || -> Result<(), Error> {
+        let mut cursor = Cursor::new(record.root, mirror.reader()?)?;
+        while cursor.next_entry()?.is_some() {}
+        Ok(())
+    };
+    let walked = walk();
+    if let Err(e) = &walked {
+        context
+            .monitor
+            .note(&format!("snapshot {} cannot be built upon, all files are read anew: {e}", record.sequence));
+    }
+    walked.is_ok()
 }
 
 impl Run<'_> {

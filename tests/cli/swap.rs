@@ -543,6 +543,26 @@ fn a_damaged_pack_is_left_out_and_told_and_the_rest_of_the_history_comes() {
 }
 
 #[test]
+fn damaged_manifests_do_not_keep_the_live_end_from_being_backed_up() {
+    let site = started();
+    site.run("-swap data").ended(0);
+    for pack in site.packs() {
+        let mut bytes = fs::read(&pack).unwrap();
+        // A pack of manifests, by the kind of its first block (format-spec.md, 4).
+        if bytes[16 + 5] == 1 {
+            bytes[60] ^= 1;
+            fs::write(&pack, bytes).unwrap();
+        }
+    }
+    let said = site.run("-backup --init data").ended(1);
+    said.warns(&["left out of the history", "snapshot 2 cannot be built upon, all files are read anew"]);
+    same(&site.mirror_tree(), &site.source_tree(), "the new mirror");
+    assert_eq!(state(&site.src("")), "clean 3");
+    site.run("-backup data").ended(0).in_peace();
+    same(&site.mirror_tree(), &tree(site.restored(4).path(), &["d"]), "the second night");
+}
+
+#[test]
 fn a_damaged_record_is_left_out_and_told() {
     let site = started();
     let record = site.mirror(".backup/store/snapshots/000001");
