@@ -144,15 +144,24 @@ impl Point {
                 world.tree_is(tree, tree).map_err(|why| format!("a tree was touched: {why}"))?;
             }
         }
-        let of =
-            |tree| if self.scene.wanted == "src" { vec![tree, "before", "src"] } else { vec![tree, self.scene.wanted] };
-        writes.map_or(Ok(()), |tree| world.is_mixture(tree, &of(tree)))
+        let Some(tree) = writes else { return Ok(()) };
+        let mut of =
+            if self.scene.wanted == "src" { vec![tree, "before", "src"] } else { vec![tree, self.scene.wanted] };
+        let nights = world.nights();
+        if self.has_errors() {
+            // What cannot be read is carried forward from an earlier night.
+            of.extend(nights.iter().map(String::as_str));
+        }
+        world.is_mixture(tree, &of)
     }
 
     /// What could not be read when a mirror was adopted is in no snapshot: when it can be read again, a person has to look at it.
     fn may_hold(&self) -> bool {
-        let errors = !self.first.fault.kills() || self.second.is_some_and(|blow| !blow.fault.kills());
-        self.scene.holds || (errors && self.scene.adopts)
+        self.scene.holds || (self.has_errors() && self.scene.adopts)
+    }
+
+    fn has_errors(&self) -> bool {
+        !self.first.fault.kills() || self.second.is_some_and(|blow| !blow.fault.kills())
     }
 
     /// The next run puts all right.

@@ -126,6 +126,11 @@ impl<'a> World<'a> {
         self.acknowledged_are_in("mir")
     }
 
+    /// Names of the listings of all acknowledged nights.
+    pub(crate) fn nights(&self) -> Vec<String> {
+        self.acknowledged.iter().map(|(name, _)| name.clone()).collect()
+    }
+
     /// All of them are in the store of this tree: the first mirror has them, and who takes its place when its run is done.
     pub(crate) fn acknowledged_are_in(&mut self, tree: &str) -> Result<(), String> {
         for (name, sequence) in self.acknowledged.clone() {
