@@ -33,7 +33,7 @@ pub(crate) struct Outcome {
 }
 
 /// A run of any scene makes more calls than that.
-const FEWEST: u64 = 20;
+const FEWEST: u64 = 10;
 const CODES: [i32; 6] = [0, 1, 2, 3, 4, 64];
 const HELD: i32 = 3;
 const PARTIAL: i32 = 1;
