@@ -1,5 +1,6 @@
 //! What is asked for on the command line.
 
+use super::trial::SECOND_CUTS;
 use super::volume::Fs;
 
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(crate) struct Options {
 }
 
 /// What a part has: one site of each file system, its eight steps, so many states of each.
-const PART: usize = 36;
+const PART: usize = 32;
 
 /// What a campaign has of each step at most, so that many seeds are tried.
 const CAMPAIGN: usize = 300;
@@ -34,7 +35,7 @@ impl Options {
             sites: Some(3),
             states: 3 * 8 * PART,
             states_a_step: PART,
-            double: 6,
+            double: 8,
         };
         while let Some(word) = words.next() {
             let mut number = || {
@@ -73,7 +74,8 @@ impl Options {
 
     /// Cuts during recovery, of each file system.
     pub(crate) fn second_wanted(&self) -> usize {
-        self.wanted() / self.double
+        // Nearly all: a file system may not survive one.
+        self.wanted() / self.double * SECOND_CUTS * 9 / 10
     }
 }
 

@@ -39,6 +39,7 @@ impl Ran {
         if codes.contains(code) && !said.contains("panicked") {
             return Ok(self);
         }
+        let said: String = said.chars().take(600).collect();
         Err(format!("`backup {words}` ended with {code} and not with {codes:?}: {said}"))
     }
 }

@@ -15,7 +15,9 @@ use std::time::Duration;
 /// How long the antagonist goes on alone before and after the command.
 const MARGIN: Duration = Duration::from_millis(15);
 /// Power cuts in one recovery.
-const SECOND_CUTS: usize = 2;
+pub(crate) const SECOND_CUTS: usize = 2;
+/// More cuts than wanted, for those that a file system does not survive itself.
+const SPARE: usize = 4;
 
 /// What is tried of a step.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +49,7 @@ impl Trial<'_> {
         let (log, new) = match self.record() {
             Ok(recorded) => recorded,
             Err(why) => {
-                self.note(Found::Undisturbed, "undisturbed", Err(Bad::Promise(why)));
+                let _counts = self.note(Found::Undisturbed, "undisturbed", Err(Bad::Promise(why)));
                 return false;
             }
         };
@@ -56,9 +58,9 @@ impl Trial<'_> {
         let earlier: Vec<_> = self.site.acknowledged.iter().filter(|a| a.store == store).cloned().collect();
         let mut rng = self.site.rng.fork();
         let mut at = 0;
-        let cuts = choose(&log, mark(Mark::Begin)..mark(Mark::End), share.states, &mut rng);
-        for (n, cut) in cuts.iter().enumerate() {
-            if self.tally.is_over(self.site.volume.fs) {
+        let mut states = 0;
+        for cut in choose(&log, mark(Mark::Begin)..mark(Mark::End), share.states + SPARE, &mut rng) {
+            if states >= share.states || self.tally.is_over(self.site.volume.fs) {
                 break;
             }
             redo(&log[at..cut.durable], &mut lock(&self.site.volume.disk));
@@ -66,7 +68,7 @@ impl Trial<'_> {
             let when = if cut.until > mark(Mark::Acknowledged) { When::After } else { When::During };
             let new = new.iter().filter(|_| when == When::After);
             let due = Due { step: self.step, when, acknowledged: earlier.iter().chain(new).cloned().collect() };
-            self.cut(&due, &log, *cut, n % share.double == 0, &mut rng);
+            states += usize::from(self.cut(&due, &log, cut, states % share.double == 0, &mut rng));
         }
         redo(&log[at..], &mut lock(&self.site.volume.disk));
         self.site.acknowledged.extend(new);
@@ -105,8 +107,8 @@ impl Trial<'_> {
         Ok((log, taken?.into_iter().map(new).collect()))
     }
 
-    /// One cut, and with `double` some in the recovery from it.
-    fn cut(&mut self, due: &Due<'_>, log: &[Event], cut: Cut, double: bool, rng: &mut fastrand::Rng) {
+    /// One cut, and with `double` some in the recovery from it. Whether it counts.
+    fn cut(&mut self, due: &Due<'_>, log: &[Event], cut: Cut, double: bool, rng: &mut fastrand::Rng) -> bool {
         let fs = self.site.volume.fs;
         self.lay(&[], log, cut);
         if double {
@@ -115,7 +117,7 @@ impl Trial<'_> {
         let verdict = self.judged(due, double);
         let recovery = lock(&self.site.volume.disk).end_log();
         let is_good = verdict.is_ok();
-        self.note(Found::Cut(cut), &cut.to_string(), verdict);
+        let counts = self.note(Found::Cut(cut), &cut.to_string(), verdict);
         lock(&self.site.volume.disk).cut_to(1);
         if double && is_good {
             let due = Due { when: When::InRecovery, ..due.clone() };
@@ -127,11 +129,13 @@ impl Trial<'_> {
                 }
                 self.lay(&recovery[..second.durable], &recovery, *second);
                 let verdict = self.judged(&due, false);
-                self.note(Found::SecondCut(*second), &format!("{cut}; then, in the recovery, {second}"), verdict);
+                let _counts =
+                    self.note(Found::SecondCut(*second), &format!("{cut}; then, in the recovery, {second}"), verdict);
                 lock(&self.site.volume.disk).cut_to(1);
             }
         }
         lock(&self.site.volume.disk).cut_to(0);
+        counts
     }
 
     /// Lays what a cut leaves onto the disk, as one layer.
@@ -158,17 +162,19 @@ impl Trial<'_> {
     }
 
     /// A file system that relies on whole blocks where the disk only has whole sectors may be lost itself: that is none of ours, and no state.
-    fn note(&self, found: Found, what: &str, verdict: Result<(), Bad>) {
+    fn note(&self, found: Found, what: &str, verdict: Result<(), Bad>) -> bool {
         let Self { site, step, seed, tally } = self;
         let fs = site.volume.fs;
         let verdict = match (verdict, found) {
             (Err(Bad::Mount(_)), Found::Cut(cut) | Found::SecondCut(cut)) if cut.tears_blocks() => {
-                return tally.note_lost(fs);
+                tally.note_lost(fs);
+                return false;
             }
             (Err(Bad::Mount(why) | Bad::Promise(why)), _) => Err(why),
             (Ok(()), _) => Ok(()),
         };
         let verdict = verdict.map_err(|why| format!("{fs}, seed {seed}, {}: {what}\n    {why}", step.name));
         tally.note(fs, found, verdict, &lock(&site.volume.disk));
+        true
     }
 }
