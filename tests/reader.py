@@ -4,6 +4,7 @@
   reader.py STORE list                      one line a snapshot: number, kind, time, files, bytes, new bytes, note
   reader.py STORE ls N [PATH]               mode, owner, size, mtime, path
   reader.py STORE extract N DEST [PATH...]  into an empty or new directory
+  reader.py STORE hashes                    of every file and link of every snapshot: number, BLAKE3 of its bytes or target, path
   reader.py STORE verify                    everything read, hashed and compared
 
 Exit status: 0 good, 1 something is wrong (each thing named on stderr as "wrong:"), 2 usage or nothing readable.
@@ -862,10 +863,48 @@ def owner(r, e):
     return escape(r.users.get(e.uid) or b"%d" % e.uid) + ":" + escape(r.groups.get(e.gid) or b"%d" % e.gid)
 
 
+def hash_content(store, e):
+    """BLAKE3 of all bytes of a file, its holes as zeros."""
+    whole = blake3()
+    for i, length, _ in store.extents(e):
+        if i is not None:
+            whole.update(store.chunk(i, length))
+        for at in range(0, length if i is None else 0, MIB):
+            whole.update(bytes(min(MIB, length - at)))
+    return whole.hexdigest()
+
+
+def hashes(store):
+    """One line a file or link of every snapshot; a hard link has the hash of its leader."""
+    known = {}                                           # what nights have in common is read once
+    for number in store.numbers():
+        leaders = {}
+        try:
+            for e in store.checked(store.record(number)):
+                try:
+                    if e.kind == HARDLINK:
+                        found = leaders.get(e.target)
+                    elif e.kind == FILE:
+                        k = e.size, tuple(e.extents or ()), tuple(e.lists or ())
+                        if k not in known:
+                            known[k] = hash_content(store, e)
+                        found = known[k]
+                    else:
+                        found = hash_of(e.target).hex() if e.kind == SYMLINK else None
+                except Bad as x:
+                    store.wrong(f"snapshot {number}: {escape(e.path)}: {x}")
+                    continue
+                if found:
+                    leaders[e.path] = found
+                    print(number, found, escape(e.path), sep="\t")
+        except (Bad, OSError) as x:
+            store.wrong(f"snapshot {number}: {x}")
+
+
 def run(a):
     store = Store(a.store)
-    if a.command == "verify":
-        store.verify()
+    if a.command in ("hashes", "verify"):
+        hashes(store) if a.command == "hashes" else store.verify()
         return store.status
     if a.command == "list":
         for number in store.numbers():
@@ -913,6 +952,7 @@ def main(argv=None):
     q.add_argument("number", type=int)
     q.add_argument("dest")
     q.add_argument("paths", nargs="*", metavar="path")
+    s.add_parser("hashes")
     s.add_parser("verify")
     a = p.parse_args(argv)
     try:

@@ -339,6 +339,15 @@ class Good(Base):
         self.run_("verify")
         self.assertEqual(self.err, "")
 
+    def test_hashes(self):
+        rows = [x.split("\t") for x in self.run_("hashes").splitlines()]
+        self.assertEqual(self.err, "")
+        whole = lambda e: b"".join(bytes(q) if isinstance(q, int) else q for q in e["parts"])
+        for number, entries in ("1", self.one), ("1234567", self.two):
+            want = {e["path"]: h(whole(e) if e["kind"] == FILE else e["target"]).hex() for e in entries if e["kind"] in (FILE, SYMLINK)}
+            want |= {e["path"]: want[e["target"]] for e in entries if e["kind"] == HARDLINK and e["target"] in want}
+            self.assertEqual({x[2]: x[1] for x in rows if x[0] == number}, {reader.escape(p): x for p, x in want.items()})
+
     def test_extract(self):
         self.compare(self.one, self.extract("1"))
         dest = self.extract("1234567")
