@@ -2,6 +2,7 @@
 
 use super::args::BackupArgs;
 use super::exit::Exit;
+use super::held::Held;
 use super::out::{Out, stderr};
 use super::table::Found;
 use super::terminal::Terminal;
@@ -21,7 +22,7 @@ pub(super) fn run(found: &Found, args: &BackupArgs, verbose: bool, out: Out) -> 
     let options = Options { init: args.init, dry_run: args.dry_run, reread: args.reread };
     let mut worst = Exit::Done;
     for target in targets {
-        let exit = with_context(target, verbose, out, |context| backup::backup(target, options, context));
+        let exit = with_context(found, target, verbose, out, |context| backup::backup(target, options, context));
         worst = worst.worst(exit.unwrap_or_else(|failure| {
             out.error(&failure.message);
             failure.exit
@@ -30,11 +31,19 @@ pub(super) fn run(found: &Found, args: &BackupArgs, verbose: bool, out: Out) -> 
     Ok(worst)
 }
 
-pub(super) fn approve(target: &Target, number: Option<u64>, verbose: bool, out: Out) -> Result<Exit, Failure> {
-    with_context(target, verbose, out, |context| backup::approve(target, number, context))
+pub(super) fn approve(
+    found: &Found,
+    name: &str,
+    number: Option<u64>,
+    verbose: bool,
+    out: Out,
+) -> Result<Exit, Failure> {
+    let target = found.target(name)?;
+    with_context(found, target, verbose, out, |context| backup::approve(target, number, context))
 }
 
 fn with_context(
+    found: &Found,
     target: &Target,
     verbose: bool,
     out: Out,
@@ -47,15 +56,17 @@ fn with_context(
     let report = verb(Context { monitor: &monitor, now: clock::now(), random });
     monitor.finish();
     let report = report.map_err(|e| Failure::of(&target.name, &e))?;
-    Ok(tell(target, &report, started.elapsed().as_secs_f64(), out))
+    Ok(tell(found, target, &report, started.elapsed().as_secs_f64(), out))
 }
 
-fn tell(target: &Target, report: &Report, seconds: f64, out: Out) -> Exit {
+fn tell(found: &Found, target: &Target, report: &Report, seconds: f64, out: Out) -> Exit {
     match report {
         Report::Done { record, applied, lost } => {
             done(target, record, applied, seconds, out).worst(partial_if(*lost > 0))
         }
-        Report::Held { record, rescue, reasons } => held(target, record, *rescue, reasons, out),
+        Report::Held { record, rescue, reasons } => {
+            Held { found, target, record, rescue: *rescue, reasons }.tell(row(target, record), out)
+        }
         Report::Dry { taken, survey, reasons } => {
             let text = format!(
                 "{}: dry run: {}, {}; on the mirror {} would be made, {} replaced, {} touched, {} removed ({} written){}",
@@ -67,12 +78,16 @@ fn tell(target: &Target, report: &Report, seconds: f64, out: Out) -> Exit {
                 survey.touched,
                 survey.removed,
                 size::bytes(survey.bytes),
-                if reasons.is_empty() { String::new() } else { format!("; it would be held: {}", reasons.join("; ")) }
+                if reasons.is_empty() {
+                    String::new()
+                } else {
+                    format!("; it would be held: {}", reasons.all().join("; "))
+                }
             );
             let value = json!({
                 "type": "dry-run", "target": target.name, "files": taken.totals.files, "bytes": taken.totals.bytes,
                 "created": survey.created, "replaced": survey.replaced, "touched": survey.touched,
-                "removed": survey.removed, "held": reasons, "problems": taken.totals.problems,
+                "removed": survey.removed, "held": reasons.all(), "problems": taken.totals.problems,
             });
             out.summary(&text, &value);
             if reasons.is_empty() { partial_if(taken.totals.problems > 0) } else { Exit::Held }
@@ -133,25 +148,4 @@ fn done(target: &Target, record: &Record, applied: &Applied, seconds: f64, out: 
         return Exit::Failed;
     }
     partial_if(totals.problems > 0)
-}
-
-fn held(target: &Target, record: &Record, rescue: Option<u64>, reasons: &[String], out: Out) -> Exit {
-    let (name, number) = (&target.name, record.sequence);
-    let saved = rescue.map(|n| format!(" What was found on the mirror is snapshot {n}.")).unwrap_or_default();
-    let text = format!(
-        "{name}: HELD: {}. The mirror was not touched; the source is snapshot {number}.{saved} If all is well: backup -approve {name}; \
-         else mend it and run -backup again",
-        reasons.join("; ")
-    );
-    let mut value = row(target, record);
-    if let Some(object) = value.as_object_mut() {
-        object.insert("reasons".to_owned(), reasons.into());
-        object.insert("rescue".to_owned(), rescue.into());
-    }
-    if out.json {
-        out.summary(&text, &value);
-    } else {
-        stderr(&format!("backup: {text}"));
-    }
-    Exit::Held
 }

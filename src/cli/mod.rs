@@ -6,6 +6,7 @@ mod args;
 mod backup;
 mod check;
 mod exit;
+mod held;
 mod out;
 mod restore;
 mod size;
@@ -74,7 +75,7 @@ fn run(args: Args, out: Out) -> Result<Exit, Failure> {
         Command::Targets => Ok(targets::run(&table, out)),
         Command::Status { target } => Ok(status::run(table.target(&target)?, out)),
         Command::Backup(options) => backup::run(&table, &options, args.verbose, out),
-        Command::Approve { target, number } => backup::approve(table.target(&target)?, number, args.verbose, out),
+        Command::Approve { target, number } => backup::approve(&table, &target, number, args.verbose, out),
         Command::Restore(options) => restore::run(&table, &options, args.verbose, out),
         Command::Check { target, data } => check::run(table.target(&target)?, data, args.verbose, out),
         Command::Swap { target } => swap::run(&table, &target, args.verbose, out),

@@ -3,7 +3,7 @@
 use super::args::RestoreArgs;
 use super::exit::Exit;
 use super::out::Out;
-use super::table::Found;
+use super::table::{Found, typed_path};
 use super::terminal::Terminal;
 use super::{Failure, size, time};
 use crate::fs::clock;
@@ -33,7 +33,7 @@ pub(super) fn run(found: &Found, args: &RestoreArgs, verbose: bool, out: Out) ->
     let report = restore(target, &options, context, &mut |action| show_action(action, out));
     monitor.finish();
     let report = report.map_err(|e| Failure::of(&target.name, &e))?;
-    Ok(tell(&target.name, args, found.given.as_deref(), &report, out))
+    Ok(tell(found, &target.name, args, &report, out))
 }
 
 /// A PATH as typed: a trailing slash and a leading `./` do no harm.
@@ -81,7 +81,7 @@ fn show_action(action: &Action, out: Out) {
     out.summary(&format!("{verb:8} {path}"), &json!({ "type": "would", "action": verb, "path": path }));
 }
 
-fn tell(target: &str, args: &RestoreArgs, tab: Option<&Path>, report: &Report, out: Out) -> Exit {
+fn tell(found: &Found, target: &str, args: &RestoreArgs, report: &Report, out: Out) -> Exit {
     let (number, survey) = (report.record.sequence, &report.survey);
     let applied = report.applied.unwrap_or_default();
     let place = args.to.as_deref().map_or_else(|| "SOURCE".to_owned(), |place| shown(place.as_bytes()));
@@ -104,7 +104,7 @@ fn tell(target: &str, args: &RestoreArgs, tab: Option<&Path>, report: &Report, o
             applied.removed
         )
     };
-    let undo = report.rescue.map(|rescue| undo(target, rescue, args, tab));
+    let undo = report.rescue.map(|rescue| undo(found, target, rescue, args));
     let text = undo.as_ref().map_or(text.clone(), |undo| format!("{text}\n  to undo: {undo}"));
     let value = json!({
         "type": "summary", "target": target, "sequence": number, "place": place, "created": survey.created,
@@ -120,18 +120,9 @@ fn tell(target: &str, args: &RestoreArgs, tab: Option<&Path>, report: &Report, o
 }
 
 /// The command that undoes a restore, to be typed in any folder.
-fn undo(target: &str, rescue: u64, args: &RestoreArgs, tab: Option<&Path>) -> String {
-    let absolute = |path: &Path| quoted(&std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
-    let tab = tab.map(|path| format!(" --tab {}", absolute(path))).unwrap_or_default();
-    let to = args.to.as_deref().map(|place| format!(" --to {}", absolute(Path::new(place)))).unwrap_or_default();
+fn undo(found: &Found, target: &str, rescue: u64, args: &RestoreArgs) -> String {
+    let to = args.to.as_deref().map(|place| format!(" --to {}", typed_path(Path::new(place)))).unwrap_or_default();
     // Elsewhere, what the snapshot does not have may never have been ours.
     let delete = if args.to.is_none() || args.delete { " --delete" } else { "" };
-    format!("backup{tab} -restore {target} --snapshot {rescue}{to}{delete}")
-}
-
-/// As a shell wants it.
-fn quoted(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+:,@%".contains(&b));
-    if plain { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    found.command(&format!("-restore {target} --snapshot {rescue}{to}{delete}"))
 }

@@ -15,7 +15,7 @@ const NAME: &str = "backup.tab";
 pub(super) struct Found {
     pub(super) table: Table,
     /// As `--tab` gave it.
-    pub(super) given: Option<PathBuf>,
+    given: Option<PathBuf>,
     path: PathBuf,
     bytes: Vec<u8>,
     folder: PathBuf,
@@ -52,6 +52,20 @@ impl Found {
             Failure::usage(format!("{}: there is no target {wanted}{hint}; there are: {names}", shown_path(&self.path)))
         })
     }
+
+    /// A command for an operator to type, with the table that this one was given.
+    pub(super) fn command(&self, words: &str) -> String {
+        let tab = self.given.as_deref().map(|path| format!(" --tab {}", typed_path(path))).unwrap_or_default();
+        format!("backup {words}{tab}")
+    }
+}
+
+/// As a shell wants it, from whatever folder it is typed in.
+pub(super) fn typed_path(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let text = absolute.to_string_lossy();
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+:,@%".contains(&b));
+    if plain { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 fn find(tab: Option<&Path>) -> Result<PathBuf, Failure> {

@@ -112,5 +112,7 @@ pub fn exists(path: &Path) -> Result<bool, Error> {
 
 /// The path with all symlinks resolved; as it is, where that cannot be told.
 pub fn real_path(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+    // What is not there yet will be made where its nearest ancestor really is.
+    let real = |above: &Path| Some(above.canonicalize().ok()?.join(path.strip_prefix(above).ok()?));
+    path.canonicalize().ok().or_else(|| path.ancestors().skip(1).find_map(real)).unwrap_or_else(|| path.to_path_buf())
 }

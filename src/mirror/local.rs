@@ -62,13 +62,7 @@ impl LocalMirror {
     /// Opens a mirror and takes its lock.
     pub fn open(place: &Place<'_>, monitor: &dyn Monitor) -> Result<Self, Error> {
         let home = Home::of(place.mirror);
-        let Some(role) = home.read_role()? else {
-            return Err(Error::Refused(format!(
-                "{} is not a mirror yet, or not mounted; for a new mirror: backup -backup --init {}",
-                shown_path(place.mirror),
-                place.target
-            )));
-        };
+        let Some(role) = home.read_role()? else { return Err(no_mirror(place, &home)) };
         check_role(&role, place)?;
         let lock = lock(&home, place.mirror)?;
         // Read again under the lock: a run that has just ended changed it.
@@ -86,6 +80,10 @@ impl LocalMirror {
     ) -> Result<Self, Error> {
         let home = Home::of(place.mirror);
         let path = place.store_path(&home);
+        if !durable::exists(&path)? {
+            let message = "the store of this mirror is not there; is its disk mounted? (nothing was written)";
+            return Err(Error::Refused(format!("{}: {message}", shown_path(&path))));
+        }
         let store = Store::open(&path)?;
         if store.config().store != role.store {
             return Err(not_together(&path));
@@ -175,6 +173,22 @@ pub(super) fn lock(home: &Home, mirror: &Path) -> Result<Lock, Error> {
 pub(super) fn not_together(store: &Path) -> Error {
     let message = "the store and the mirror do not belong together; is the right disk mounted?";
     Error::Refused(format!("{}: {message} (nothing was written)", shown_path(store)))
+}
+
+/// There is no role: nothing was ever made here, or it is not mounted, or somebody deleted it.
+pub fn no_mirror(place: &Place<'_>, home: &Home) -> Error {
+    let deleted =
+        durable::exists(home.root()).unwrap_or(false) && Store::exists(&place.store_path(home)).unwrap_or(false);
+    let hint = if deleted {
+        " (the role is gone, but its store is there: --init keeps its snapshots and rescues what is on the tree)"
+    } else {
+        ""
+    };
+    Error::Refused(format!(
+        "{} is not a mirror yet, or not mounted; for a new mirror: backup -backup --init {}{hint}",
+        shown_path(place.mirror),
+        place.target
+    ))
 }
 
 /// Refuses the mirror of another target.

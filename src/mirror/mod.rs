@@ -43,7 +43,10 @@ pub enum Error {
     #[error("{0}: another run of `backup` is working on this mirror; try again when it has ended")]
     Locked(String),
     /// The role cannot be read.
-    #[error("{path}: {source}; restore it from a copy, or ask for help before anything is written to this mirror")]
+    #[error(
+        "{path}: {source} (nothing was written). If this mirror is not live data, move that file away and run -backup --init: all snapshots \
+         stay, and what is on the tree is rescued"
+    )]
     Role {
         /// The file.
         path: String,

@@ -1,5 +1,6 @@
 //! `-backup`: guards, snapshot of SOURCE, materialise MIRROR (floor 5). And `-approve`, which carries out a run that was held.
 
+use super::guards::Reasons;
 use super::loss::Nights;
 use super::places::{Ends, open_tree};
 use super::{Context, Error, drafts, guards};
@@ -9,10 +10,10 @@ use crate::format::snapshot::{Kind, Record};
 use crate::fs::dir::Dir;
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
-use crate::mirror::look::Look;
+use crate::mirror::look::{self, Drift, Look};
 use crate::mirror::service::{Draft, MirrorService};
 use crate::monitor::{Monitor, Phase};
-use crate::path::RelPath;
+use crate::path::{RelPath, shown};
 use crate::scan::selection::Selection;
 use crate::source::snapshot::{Request, Taken, Trust, take};
 use crate::store::chunks::ChunkStore;
@@ -52,7 +53,7 @@ pub enum Report {
         /// The snapshot of what was found on the mirror, where that was changed.
         rescue: Option<u64>,
         /// Why.
-        reasons: Vec<String>,
+        reasons: Reasons,
     },
     /// What would be done to the mirror.
     Dry {
@@ -61,7 +62,7 @@ pub enum Report {
         /// What would be done to the mirror.
         survey: Survey,
         /// Why it would be held.
-        reasons: Vec<String>,
+        reasons: Reasons,
     },
 }
 
@@ -97,7 +98,8 @@ struct Run<'a> {
 /// Takes a snapshot of the source and brings the mirror up to it.
 pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result<Report, Error> {
     let ends = Ends::of(target)?;
-    guards::not_a_mirror(ends.source, "SOURCE")?;
+    guards::source_is_no_mirror(ends.source)?;
+    guards::mirror_is_outside(&ends)?;
     let source = open_tree(ends.source, "SOURCE")?;
     let lost = if options.init && !options.dry_run { ends.init_mirror(context)?.damaged } else { 0 };
     let local = ends.open_mirror(context)?;
@@ -169,21 +171,40 @@ impl Run<'_> {
     }
 
     /// Why the run must be held, if it must.
-    fn reasons(&self, look: &Look, to: ChunkRef, chunks: &dyn ChunkStore) -> Result<Vec<String>, Error> {
-        let on_mirror = match self.mirror.role().state {
-            State::Clean(n) | State::Publishing(_, n) => Some(self.mirror.record(n)?.root),
+    fn reasons(&self, look: &Look, to: ChunkRef, chunks: &dyn ChunkStore) -> Result<Reasons, Error> {
+        let record = match self.mirror.role().state {
+            State::Clean(n) | State::Publishing(_, n) => Some(self.mirror.record(n)?),
             State::Empty | State::Promoted(_) => None,
         };
-        let mut reasons = guards::suspicious_dirs(&self.ends, &self.source, on_mirror, chunks)?;
+        // What a mirror holds that is only now becoming one may be all that is left: rows are confused on the first night, too.
+        let on_mirror = record.as_ref().map_or(look.taken.root, |record| record.root);
+        let mut source = guards::suspicious_dirs(&self.ends, &self.source, Some(on_mirror), chunks)?;
+        let Some(record) = record else {
+            if !source.is_empty() && look.taken.totals.files > 0 {
+                source.push("look whether SOURCE and MIRROR are confused in backup.tab".to_owned());
+            }
+            return Ok(Reasons { source, mirror: None });
+        };
         // A DIR that is missing or empty has been named already.
-        if let Some(from) = on_mirror.filter(|_| reasons.is_empty()) {
+        if source.is_empty() {
             let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
             let percent = self.ends.target.hold.unwrap_or_default().percent();
-            let (dirs, selection) = (&self.ends.dirs(), &self.selection);
-            reasons = Nights { old: || cursor(from), new: || cursor(to), dirs, selection, percent }.reasons()?;
+            let (old, new) = (|| cursor(record.root), || cursor(to));
+            let (dirs, selection) = (&self.ends.target.dirs, &self.selection);
+            source = Nights { old, new, dirs, selection, percent }.reasons()?;
         }
-        reasons.extend(guards::drift_reason(&look.drift));
-        Ok(reasons)
+        if !source.is_empty() && self.ends.is_another_source(&record.source) {
+            source.push(format!("SOURCE was {} until snapshot {}", shown(&record.source), record.sequence));
+        }
+        Ok(Reasons { source, mirror: guards::drift_reason(&self.unwanted(look, record.root, to, chunks)?) })
+    }
+
+    /// The drift, but for what the source now has as well: that is left as it is. So it is when EXCLUDE or DIR hid something for a while.
+    fn unwanted(&self, look: &Look, left: ChunkRef, to: ChunkRef, chunks: &dyn ChunkStore) -> Result<Drift, Error> {
+        if look.drift.is_empty() || !matches!(self.mirror.role().state, State::Clean(_)) {
+            return Ok(look.drift.clone());
+        }
+        Ok(look::drift(chunks, Some(left), Some(to), look.taken.root, self.scope(), &mut |_, _| {})?)
     }
 
     fn draft(&self, kind: Kind, taken: &Taken, note: String) -> Draft {
@@ -196,12 +217,9 @@ impl Run<'_> {
         let reasons = self.reasons(&look, taken.root, self.mirror)?;
         let adopting = self.mirror.role().state == State::Empty;
         if !reasons.is_empty() {
-            let rescue = if look.drift.is_empty() {
-                None
-            } else {
-                Some(self.rescue(&look, "found on the mirror when a run was held")?)
-            };
-            let record = self.mirror.commit(self.draft(Kind::Held, taken, reasons.join("; ")))?;
+            let rescue = reasons.mirror.is_some();
+            let rescue = rescue.then(|| self.rescue(&look, "found on the mirror when a run was held")).transpose()?;
+            let record = self.mirror.commit(self.draft(Kind::Held, taken, reasons.all().join("; ")))?;
             return Ok(Report::Held { record, rescue, reasons });
         }
         let found_any = look.taken.totals.files + look.taken.totals.others > 0;
@@ -221,10 +239,13 @@ impl Run<'_> {
         Ok(drafts::rescue(self.mirror, &self.ends, look, self.context, note)?.sequence)
     }
 
+    fn scope(&self) -> Scope<'_> {
+        Scope { selection: &self.selection, delete: true, owners: crate::fs::clock::is_root() }
+    }
+
     fn survey(&self, chunks: &dyn ChunkStore, from: ChunkRef, to: ChunkRef) -> Result<Survey, Error> {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
-        let scope = Scope { selection: &self.selection, delete: true, owners: crate::fs::clock::is_root() };
-        Ok(survey(Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(to)?)), scope))?)
+        Ok(survey(Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(to)?)), self.scope()))?)
     }
 
     fn destroys(&self, look: &Look, to: ChunkRef) -> Result<bool, Error> {
@@ -250,12 +271,12 @@ pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> 
         Some(n) => Some(mirror.record(n)?).filter(|record| record.kind == Kind::Held),
         None => mirror.newest(|record| record.kind == Kind::Held)?,
     };
-    let held = held
-        .ok_or_else(|| Error::Refused(format!("{}: there is no held run to approve; see -snapshots", target.name)))?;
+    let held = held.ok_or_else(|| no_held_run(mirror, sequence))?;
     let later = mirror.newest(|record| record.kind == Kind::Backup)?.filter(|record| record.sequence > held.sequence);
     if let Some(later) = later {
-        let message = format!("snapshot {} is newer and on the mirror: nothing to approve", later.sequence);
-        return Err(Error::Refused(format!("{}: {message}", target.name)));
+        let message =
+            format!("snapshot {} is newer and on the mirror: nothing to approve (nothing was written)", later.sequence);
+        return Err(Error::Refused(message));
     }
     let source = open_tree(ends.mirror, "MIRROR")?;
     let run = Run { ends, mirror, source, selection: ends.selection()?, parent: None, context, reread: false };
@@ -280,4 +301,13 @@ pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> 
     let record = mirror.commit(draft)?;
     let applied = run.publish(&look, &record)?;
     Ok(Report::Done { record, applied, lost: 0 })
+}
+
+/// There is none, or it has another number than was typed.
+fn no_held_run(mirror: &dyn MirrorService, typed: Option<u64>) -> Error {
+    let newest = mirror.newest(|record| record.kind == Kind::Held).ok().flatten();
+    Error::Refused(match (typed, newest) {
+        (Some(n), Some(held)) => format!("snapshot {n} is no held run; the newest held run is {}", held.sequence),
+        _ => "there is no held run to approve; see -snapshots".to_owned(),
+    })
 }

@@ -4,8 +4,8 @@
 
 use super::Error;
 use super::places::Ends;
-use crate::entry::ChunkRef;
-use crate::format::role::State;
+use crate::entry::{ChunkRef, Node};
+use crate::format::role::{Role, State};
 use crate::fs::dir::Dir;
 use crate::fs::durable;
 use crate::manifest::cursor::Cursor;
@@ -14,25 +14,96 @@ use crate::mirror::look::Drift;
 use crate::path::{RelPath, shown, shown_path};
 use crate::store::chunks::ChunkSource;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Refuses to read from, or write to, a place that is an active mirror, or lies in one, as if it were a source.
-pub(super) fn not_a_mirror(place: &Path, what: &str) -> Result<(), Error> {
+/// Why a run is held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reasons {
+    /// What looks wrong at the source.
+    pub source: Vec<String>,
+    /// What someone else did to the mirror.
+    pub mirror: Option<String>,
+}
+
+impl Reasons {
+    /// Whether nothing is wrong.
+    pub const fn is_empty(&self) -> bool {
+        self.source.is_empty() && self.mirror.is_none()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<String> {
+        self.source.iter().chain(&self.mirror).cloned().collect()
+    }
+}
+
+/// The active mirror that a place is, or lies in: its root and role.
+fn mirror_around(place: &Path) -> Result<Option<(PathBuf, Role)>, Error> {
     // Through symlinks, and as it is named: either may lead into a mirror.
     let real = durable::real_path(place);
     let named = std::path::absolute(place).unwrap_or_else(|_| place.to_path_buf());
     for above in named.ancestors().chain(real.ancestors()) {
         if let Some(role) = Home::of(above).read_role()?.filter(|role| !matches!(role.state, State::Promoted(_))) {
-            let inside = above != named && above != real;
-            let lies = if inside { format!("lies in {}, which is", shown_path(above)) } else { "is".to_owned() };
-            return Err(Error::Refused(format!(
-                "{what} {} {lies} the mirror of target {}: the table looks swapped (nothing was written)",
-                shown_path(place),
-                shown(role.target.as_bytes())
-            )));
+            return Ok(Some((above.to_path_buf(), role)));
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// In words: `P is the mirror of target T`, or `P lies in M, which is ...`.
+fn as_mirror(place: &Path, root: &Path, role: &Role) -> String {
+    let is_root = durable::real_path(root) == durable::real_path(place);
+    let lies = if is_root { "is".to_owned() } else { format!("lies in {}, which is", shown_path(root)) };
+    format!("{} {lies} the mirror of target {}", shown_path(place), shown(role.target.as_bytes()))
+}
+
+/// Refuses a SOURCE that is an active mirror or lies in one.
+pub(super) fn source_is_no_mirror(source: &Path) -> Result<(), Error> {
+    let Some((root, role)) = mirror_around(source)? else { return Ok(()) };
+    let (is, name, own) = (as_mirror(source, &root, &role), shown(role.target.as_bytes()), Home::of(&root));
+    Err(Error::Refused(format!(
+        "SOURCE {is}: the table looks swapped (nothing was written). Put SOURCE and MIRROR right in backup.tab; if the mirror took over \
+         from a dead source, after that: backup -swap {name}; if the mirror is elsewhere and somebody only copied it here: move {} away",
+        shown_path(own.root())
+    )))
+}
+
+/// Refuses to restore into a mirror, or around that of the target.
+pub(super) fn place_is_no_mirror(place: &Path, ends: &Ends<'_>, tops: &[RelPath]) -> Result<(), Error> {
+    let elsewhere = "(nothing was written). Choose a folder outside of every mirror: --to /some/new/folder";
+    if let Some((root, role)) = mirror_around(place)? {
+        let is = as_mirror(place, &root, &role);
+        return Err(Error::Refused(format!("the place to restore to, {is} {elsewhere}")));
+    }
+    let Some((ours, top)) = over(place, tops, ends) else { return Ok(()) };
+    let (place, ours, name) = (shown_path(place), shown_path(ours), &ends.target.name);
+    let message = format!("{top} below {place} would be written over the mirror of target {name}, {ours} {elsewhere}");
+    Err(Error::Refused(message))
+}
+
+/// Refuses a mirror that lies, through symlinks, in what it is a mirror of: the table sees only names.
+pub(super) fn mirror_is_outside(ends: &Ends<'_>) -> Result<(), Error> {
+    let Some((ours, dir)) = over(ends.source, &ends.target.dirs, ends) else { return Ok(()) };
+    let (ours, source) = (shown_path(ours), shown_path(ends.source));
+    Err(Error::Refused(format!(
+        "MIRROR {ours} really lies in DIR {dir} of SOURCE {source}, and would hold itself (nothing was written). Look where its symlinks \
+         lead, and correct backup.tab"
+    )))
+}
+
+/// A place that the target writes to, and the one of these folders of a tree that it lies in, or that lies in it.
+fn over<'t>(tree: &Path, tops: &'t [RelPath], ends: &Ends<'t>) -> Option<(&'t Path, &'t RelPath)> {
+    let tree = durable::real_path(tree);
+    let own = Home::of(&tree);
+    let meet = |top: &RelPath, ours: &Path| {
+        let top = tree.join(top.as_path());
+        // `.backup` at the root of a tree is never part of it.
+        !ours.starts_with(own.root()) && (ours.starts_with(&top) || top.starts_with(ours))
+    };
+    ends.written().find_map(|ours| {
+        let real = durable::real_path(ours);
+        tops.iter().find(|top| meet(top, &real)).map(|top| (ours, top))
+    })
 }
 
 /// What is wrong with the DIRs of a source, so that the run must be held.
@@ -44,14 +115,14 @@ pub(super) fn suspicious_dirs(
 ) -> Result<Vec<String>, Error> {
     let mut reasons = Vec::new();
     for dir in ends.dirs() {
-        let reason = match names(root, &dir) {
-            Err(e) => Some(format!("DIR {dir} cannot be listed ({e})")),
-            Ok(names) if names.is_empty() && had_content(on_mirror, chunks, &dir)? => {
-                Some(format!("DIR {dir} is empty and was not before"))
-            }
-            Ok(_) => None,
+        let what = match names(root, &dir) {
+            Ok(names) if !names.is_empty() => continue,
+            Err(e) => format!("DIR {dir} cannot be listed ({e})"),
+            Ok(_) if had_content(on_mirror, chunks, &dir)? => format!("DIR {dir} is empty and was not before"),
+            Ok(_) => continue,
         };
-        reasons.extend(reason);
+        let files = count_files(on_mirror, chunks, &dir)?;
+        reasons.push(if files > 0 { format!("{what}: {files} files of it are on the mirror") } else { what });
     }
     Ok(reasons)
 }
@@ -74,6 +145,17 @@ fn had_content(manifest: Option<ChunkRef>, chunks: &dyn ChunkSource, dir: &RelPa
         }
     }
     Ok(false)
+}
+
+fn count_files(manifest: Option<ChunkRef>, chunks: &dyn ChunkSource, dir: &RelPath) -> Result<u64, Error> {
+    let Some(root) = manifest else { return Ok(0) };
+    let mut cursor = Cursor::new(root, chunks.reader()?)?;
+    cursor.seek(dir)?;
+    let mut files = 0;
+    while let Some(entry) = cursor.next_entry()?.filter(|entry| entry.path.is_within(dir)) {
+        files += u64::from(matches!(entry.node, Node::File { .. }));
+    }
+    Ok(files)
 }
 
 /// A mirror that someone else changed, in words.

@@ -3,7 +3,7 @@
 pub mod backup;
 pub mod check;
 mod drafts;
-mod guards;
+pub mod guards;
 mod loss;
 mod owners;
 pub mod places;

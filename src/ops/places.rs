@@ -4,9 +4,10 @@ use super::{Context, Error};
 use crate::format::role::{Role, State};
 use crate::fs::dir::Dir;
 use crate::mirror::home::Home;
-use crate::mirror::local::{LocalMirror, Place};
+use crate::mirror::local::{LocalMirror, Place as MirrorPlace};
 use crate::mirror::make;
 use crate::path::{RelPath, shown_path};
+use crate::place::Place;
 use crate::scan::selection::Selection;
 use crate::store::import::Imported;
 use crate::table::Target;
@@ -31,8 +32,7 @@ impl<'t> Ends<'t> {
         let here = |path: Option<&'t Path>, what: &str, place: &dyn std::fmt::Display| {
             path.ok_or_else(|| {
                 Error::Refused(format!(
-                    "{}: {what} {place} is on another host, which this version cannot reach: run it where both places are local",
-                    target.name
+                    "{what} {place} is on another host, which this version cannot reach: run it where both places are local"
                 ))
             })
         };
@@ -42,13 +42,14 @@ impl<'t> Ends<'t> {
         Ok(Self { target, source, mirror, store })
     }
 
-    pub(super) fn place(&self) -> Place<'t> {
-        Place { target: &self.target.name, mirror: self.mirror, store: self.store }
+    /// The mirror, as its room wants it named.
+    pub fn place(&self) -> MirrorPlace<'t> {
+        MirrorPlace { target: &self.target.name, mirror: self.mirror, store: self.store }
     }
 
     /// SOURCE as a place that may have been promoted.
-    pub(super) fn promoted_place(&self) -> Place<'t> {
-        Place { target: &self.target.name, mirror: self.source, store: None }
+    pub(super) fn promoted_place(&self) -> MirrorPlace<'t> {
+        MirrorPlace { target: &self.target.name, mirror: self.source, store: None }
     }
 
     /// The number with which SOURCE was promoted, if it is the live end of this target after a swap and MIRROR has not been made a mirror since.
@@ -100,6 +101,18 @@ impl<'t> Ends<'t> {
             )));
         }
         Ok(LocalMirror::open(&self.place(), context.monitor)?)
+    }
+
+    /// The places that are written to: the mirror, and a store elsewhere.
+    pub fn written(&self) -> impl Iterator<Item = &'t Path> {
+        [Some(self.mirror), self.store].into_iter().flatten()
+    }
+
+    /// Whether a snapshot of this place, as a table wrote it, was of another than SOURCE. What depends on the folder of a table is in doubt the same.
+    pub fn is_another_source(&self, recorded: &[u8]) -> bool {
+        let written = self.target.source.to_string();
+        recorded != written.as_bytes()
+            && Place::parse(recorded).is_ok_and(|place| place.path.is_absolute() && place.path != self.source)
     }
 
     /// The DIRs.

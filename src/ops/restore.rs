@@ -84,8 +84,9 @@ pub fn restore(
     would: &mut dyn FnMut(&Action),
 ) -> Result<Report, Error> {
     let ends = Ends::of(target)?;
-    let (place, what) = destination(&ends, options);
-    guards::not_a_mirror(place, what)?;
+    if options.to.is_none() {
+        guards::source_is_no_mirror(ends.source)?;
+    }
     if ends.waits_for_mirror().is_ok_and(|live| live.is_some()) {
         let promoted = ends.promoted_place();
         let store = make::open_store(&promoted)?;
@@ -105,6 +106,7 @@ fn from(
     let (place, what) = destination(ends, options);
     let record = choose(ends, mirror, options, context)?;
     let selection = selection(ends, &record, options)?;
+    guards::place_is_no_mirror(place, ends, selection.tops())?;
     require_paths(mirror, &record, &options.paths)?;
     if options.to.is_some() && !options.dry_run {
         std::fs::create_dir_all(place).map_err(|e| FsError::new("make the folder", place, e))?;

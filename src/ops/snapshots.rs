@@ -6,6 +6,7 @@ use crate::entry::Time;
 use crate::format::snapshot::{Kind, Record};
 use crate::mirror::Error as MirrorError;
 use crate::mirror::home::Home;
+use crate::mirror::local::no_mirror;
 use crate::mirror::make;
 use crate::mirror::service::MirrorService;
 use crate::path::{shown, shown_path};
@@ -41,11 +42,10 @@ pub fn snapshots(target: &Target) -> Result<Listed, Error> {
         return Ok(Listed { records, note: Some(ends.read_from_source()) });
     }
     let home = Home::of(ends.mirror);
-    let mirror = shown_path(ends.mirror);
     match home.read_role()? {
-        None => return Err(Error::Refused(format!("{mirror} is not a mirror yet, or not mounted"))),
+        None => return Err(no_mirror(&ends.place(), &home).into()),
         Some(role) if role.target != target.name => {
-            let owner = shown(role.target.as_bytes());
+            let (mirror, owner) = (shown_path(ends.mirror), shown(role.target.as_bytes()));
             return Err(Error::Refused(format!("{mirror} is the mirror of target {owner}, not of {}", target.name)));
         }
         Some(_) => {}

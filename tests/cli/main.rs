@@ -11,16 +11,18 @@
     reason = "a test says what is wrong by a panic"
 )]
 
+mod adopted;
 mod damage;
 mod disk;
 mod filesystems;
-mod held;
-mod mishaps;
+mod hoard;
+mod human;
+mod killed;
 mod nights;
+mod permissions;
 mod sources;
 mod stage;
 mod support;
 mod swap;
 mod table;
 mod words;
-mod wrong;

@@ -1,10 +1,9 @@
-//! Runs that are held because too much would go, and runs that were killed in the middle.
+//! How much must be wrong with a source before a run is held.
 
-use crate::support::{PROGRAM, Site, bare, noise};
+use super::{held, started};
+use crate::support::{Site, set_mtime};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
-use std::time::Duration;
 
 /// A mirror of forty small files.
 fn forty() -> Site {
@@ -103,40 +102,57 @@ fn a_small_folder_is_not_judged_by_percentage() {
     site.night();
 }
 
-/// Killed at growing times from its start, over and over, while it adopts a tree that held other things: the next run ends it, and what was there
-/// before is in a snapshot.
 #[test]
-fn a_run_that_was_killed_anywhere_is_finished_by_the_next() {
-    let mut killed = 0;
-    for step in 0..24_u64 {
-        let site = Site::new();
-        for n in 0..300 {
-            site.write(format!("d/{:02}/{n}", n % 20), noise(n, 2000));
-        }
-        fs::create_dir_all(site.mirror("d")).unwrap();
-        fs::write(site.mirror("d/foreign"), "only here").unwrap();
-        fs::write(site.mirror("d/01"), "a file where a folder will be").unwrap();
-        for again in 0..4 {
-            let mut command = bare(PROGRAM, &site.path(""));
-            command
-                .args(["--tab", "backup.tab", "-backup", "--init", "data"])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
-            let mut child = command.spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(3 + step * 5 + again));
-            killed += u64::from(child.try_wait().unwrap().is_none());
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-        site.run("-backup --init data").ended(0);
-        site.mirror_equals_source();
-        let first = site.snapshots().into_iter().find(|row| row["kind"] == "rescue").expect("a rescue");
-        let number = first["sequence"].as_u64().unwrap();
-        let out = site.restored(number);
-        assert_eq!(fs::read(out.path().join("d/foreign")).unwrap(), b"only here", "step {step}");
-        site.run("-check data --data").ended(0).in_peace();
+fn few_files_may_all_change() {
+    let site = Site::new();
+    for n in 0..19 {
+        site.write(format!("d/{n}"), "x");
     }
-    assert!(killed >= 24, "only {killed} runs were alive when they were killed: this test proves nothing");
+    site.init();
+    for n in 0..19 {
+        fs::remove_file(site.src(format!("d/{n}"))).unwrap();
+    }
+    site.write("d/one", "left");
+    site.night();
+}
+
+#[test]
+fn losing_more_than_half_of_the_files_holds_the_run() {
+    let site = started();
+    for n in 0..11 {
+        fs::remove_file(site.src(format!("d/{n:02}"))).unwrap();
+    }
+    held(&site, &["of 21 files in DIR d, 11 would be deleted", "HOLD 50%"]);
+    let row = site.snapshots().pop().unwrap();
+    assert_eq!((&row["kind"], &row["files"]), (&"held".into(), &10.into()));
+    // The threshold is the table's.
+    site.table("  HOLD 90%\n");
+    site.night();
+}
+
+#[test]
+fn other_content_in_more_than_half_of_the_files_holds_the_run() {
+    let site = started();
+    for n in 0..11 {
+        site.write(format!("d/{n:02}"), format!("encrypted {n}"));
+    }
+    held(&site, &["11 get other content", "HOLD 50%"]);
+    site.run("-approve data").ended(0).in_peace();
+    site.mirror_equals_source();
+}
+
+#[test]
+fn renames_and_new_times_hold_nothing() {
+    let site = started();
+    for n in 0..20 {
+        set_mtime(&site.src(format!("d/{n:02}")), 1_000_000_000 + n, 0);
+    }
+    site.night();
+    fs::create_dir(site.src("d/moved")).unwrap();
+    for n in 0..20 {
+        fs::rename(site.src(format!("d/{n:02}")), site.src(format!("d/moved/{n:02}"))).unwrap();
+    }
+    site.night();
 }
 
 /// What the table excludes by now is neither gone from the source nor taken away from the mirror.

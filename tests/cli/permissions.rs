@@ -1,0 +1,238 @@
+//! What an ordinary user may not read or write: nothing unread is taken for deleted, and nothing is acknowledged that was not written.
+
+use crate::support::{Site, files, names, noise, same, set_mode, tree, we_are_root};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+#[test]
+fn an_unreadable_file_keeps_its_last_good_version() {
+    let site = Site::of_a_user();
+    site.write("d/a", "one");
+    site.write("d/secret", "good");
+    site.give_all_away();
+    site.run("-backup --init data").ended(0);
+    site.write("d/secret", "changed, and then closed");
+    set_mode(&site.src("d/secret"), 0);
+    let ran = site.run("-backup data").ended(1).warns(&["d/secret: cannot be read", "its last good version is kept"]);
+    assert!(ran.out.contains("not read or carried forward"), "{ran}");
+    assert_eq!(fs::read(site.mirror("d/secret")).unwrap(), b"good");
+    let out = site.restored(2);
+    assert_eq!(fs::read(out.path().join("d/secret")).unwrap(), b"good");
+    // One that was never read has no last version.
+    site.write("d/new", "closed from the start");
+    set_mode(&site.src("d/new"), 0);
+    site.run("-backup data").ended(1).warns(&["d/new: cannot be read", "not in this snapshot"]);
+    assert!(!site.mirror("d/new").exists());
+    set_mode(&site.src("d/secret"), 0o600);
+    set_mode(&site.src("d/new"), 0o600);
+    site.give_all_away();
+    site.run("-backup data").ended(0);
+    assert_eq!(fs::read(site.mirror("d/secret")).unwrap(), b"changed, and then closed");
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named_each_night_and_keep_their_last_good_version() {
+    let site = Site::of_a_user();
+    site.write("d/good", "good");
+    site.write("d/secret", "last good");
+    site.write("d/large", noise(1, 2 << 20));
+    site.give_all_away();
+    let first = site.init();
+    site.write("d/secret", "newer, but not to be read");
+    site.write("d/large", noise(2, 3 << 20));
+    site.write("d/never", "never read");
+    site.write("d/good", "changed");
+    site.give_all_away();
+    for path in ["d/secret", "d/large", "d/never"] {
+        set_mode(&site.src(path), 0);
+    }
+    for _ in 0..2 {
+        let said = site.run("-backup data").ended(1).says(&["3 not read or carried forward"]);
+        let said = said.warns(&["d/secret: cannot be read (Permission denied", "; its last good version is kept"]);
+        let said = said.warns(&[
+            "d/large: cannot be read",
+            "d/never: cannot be read (Permission denied",
+            "is not in this snapshot",
+        ]);
+        assert_eq!(said.err.lines().count(), 3, "{said}");
+    }
+    let read = |root: &Path, path: &str| fs::read(root.join(path)).unwrap();
+    let place = site.restored(site.newest("backup"));
+    for root in [site.mirror("").as_path(), place.path()] {
+        assert_eq!(read(root, "d/secret"), b"last good");
+        assert_eq!(read(root, "d/good"), b"changed");
+        assert_eq!(read(root, "d/large"), noise(1, 2 << 20));
+        assert!(!root.join("d/never").exists());
+    }
+    for path in ["d/secret", "d/large", "d/never"] {
+        set_mode(&site.src(path), 0o644);
+    }
+    let last = site.night();
+    site.all_restore(&[first, last]);
+}
+
+#[test]
+fn an_unlistable_folder_is_not_taken_for_empty() {
+    let site = Site::of_a_user();
+    site.write("d/closed/inner/file", "kept");
+    site.write("d/a", "one");
+    site.give_all_away();
+    site.run("-backup --init data").ended(0);
+    site.write("d/a", "two");
+    set_mode(&site.src("d/closed"), 0);
+    site.run("-backup data").ended(1).warns(&["d/closed: cannot be read"]);
+    assert_eq!(fs::read(site.mirror("d/a")).unwrap(), b"two");
+    set_mode(&site.mirror("d/closed"), 0o755);
+    assert_eq!(fs::read(site.mirror("d/closed/inner/file")).unwrap(), b"kept");
+    set_mode(&site.src("d/closed"), 0o755);
+}
+
+#[test]
+fn a_folder_that_cannot_be_listed_keeps_what_was_in_it() {
+    let site = Site::of_a_user();
+    site.write("d/sub/deep/file", "last good");
+    site.write("d/sub/other", "other");
+    site.write("d/z", "z");
+    site.give_all_away();
+    let first = site.init();
+    let content = tree(&site.mirror("d/sub"), &["deep", "other"]);
+    set_mode(&site.src("d/sub"), 0);
+    fs::write(site.src("d/z"), "changed").unwrap();
+    for _ in 0..2 {
+        let said = site.run("-backup data").ended(1).warns(&["d/sub: cannot be read (Permission denied"]);
+        assert!(said.err.lines().count() <= 3, "{said}");
+        same(&content, &tree(&site.mirror("d/sub"), &["deep", "other"]), "the folder on the mirror");
+        assert_eq!(fs::read(site.mirror("d/z")).unwrap(), b"changed");
+    }
+    set_mode(&site.src("d/sub"), 0o111);
+    site.run("-backup data").ended(1).warns(&["d/sub: cannot be read"]);
+    set_mode(&site.src("d/sub"), 0o755);
+    fs::remove_file(site.src("d/sub/other")).unwrap();
+    let last = site.night();
+    site.all_restore(&[first, last]);
+}
+
+#[test]
+fn a_folder_that_may_be_listed_but_not_entered_keeps_what_was_in_it() {
+    let site = Site::of_a_user();
+    site.write("d/sub/file", "last good");
+    site.give_all_away();
+    site.init();
+    set_mode(&site.src("d/sub"), 0o444);
+    site.run("-backup data").ended(1).warns(&["d/sub"]);
+    assert_eq!(fs::metadata(site.mirror("d/sub")).unwrap().mode() & 0o7777, 0o444);
+    set_mode(&site.mirror("d/sub"), 0o755);
+    assert_eq!(fs::read(site.mirror("d/sub/file")).unwrap(), b"last good");
+}
+
+#[test]
+fn a_dir_that_cannot_be_listed_holds_the_run() {
+    let site = Site::of_a_user();
+    site.write("d/file", "good");
+    site.give_all_away();
+    site.init();
+    let before = site.mirror_tree();
+    set_mode(&site.src("d"), 0);
+    let said = site.run("-backup data").ended(3).warns(&["DIR d cannot be listed (Permission denied"]);
+    assert!(!said.err.contains("panicked"));
+    same(&before, &site.mirror_tree(), "the mirror");
+    set_mode(&site.src("d"), 0o755);
+}
+
+#[test]
+fn a_file_in_a_folder_without_write_permission_can_be_replaced() {
+    let site = Site::of_a_user();
+    site.write("d/locked/a", "1");
+    site.give_all_away();
+    set_mode(&site.src("d/locked"), 0o555);
+    let first = site.init();
+    set_mode(&site.src("d/locked"), 0o755);
+    site.write("d/locked/a", "22");
+    site.write("d/locked/b", "3");
+    site.give_all_away();
+    set_mode(&site.src("d/locked"), 0o555);
+    let second = site.night();
+    site.all_restore(&[first, second]);
+    for path in files(&site.path("")) {
+        // So that the temporary folder can go.
+        set_mode(path.parent().unwrap(), 0o755);
+    }
+}
+
+#[test]
+fn a_mirror_that_cannot_be_written_is_an_error() {
+    let site = Site::of_a_user();
+    site.write("d/a", "one");
+    site.give_all_away();
+    site.run("-backup --init data").ended(0);
+    site.write("d/b", "two");
+    site.give_all_away();
+    set_mode(&site.mirror(".backup/store/packs"), 0o500);
+    site.run("-backup data").ended(2).warns(&["data: cannot create", "packs"]);
+    set_mode(&site.mirror(".backup/store/packs"), 0o700);
+    site.run("-backup data").ended(0);
+    set_mode(&site.mirror(".backup"), 0o500);
+    site.write("d/c", "three");
+    site.give_all_away();
+    set_mode(&site.mirror(".backup"), 0o500);
+    site.run("-backup data").ended(2);
+    set_mode(&site.mirror(".backup"), 0o700);
+    site.run("-backup data").ended(0);
+    assert_eq!(names(&site.mirror("d")).len(), 3);
+}
+
+#[test]
+fn no_folder_of_a_mirror_that_cannot_be_written_to_is_passed_over() {
+    let site = Site::of_a_user();
+    site.write("d/a", "one");
+    site.give_all_away();
+    fs::create_dir(site.path("mirror")).unwrap();
+    set_mode(&site.mirror(""), 0o555);
+    site.run("-backup --init data").ended(2).warns(&["mirror/.backup", "Permission denied"]);
+    set_mode(&site.mirror(""), 0o755);
+    site.give_all_away();
+    let first = site.init();
+    site.write("d/a", "two");
+    for folder in ["store/packs", "store/snapshots", "store/index", "stage", ""] {
+        let folder = site.mirror(".backup").join(folder);
+        let mode = fs::metadata(&folder).unwrap().mode();
+        set_mode(&folder, 0o555);
+        site.run("-backup data").ended(2).warns(&["Permission denied", folder.to_str().unwrap().trim_end_matches('/')]);
+        set_mode(&folder, mode);
+        assert_eq!(fs::read(site.mirror("d/a")).unwrap(), b"one");
+        site.write("d/more", folder.to_str().unwrap());
+        site.give_all_away();
+    }
+    let last = site.night();
+    site.all_restore(&[first, last]);
+}
+
+#[test]
+fn a_mirror_folder_that_cannot_be_written_to_is_reported_and_made_good_later() {
+    let site = Site::new();
+    if !we_are_root() {
+        return;
+    }
+    for n in 0..3 {
+        site.write(format!("d/{n}"), "old");
+    }
+    site.init();
+    let immutable = |flag: &str| {
+        let done = std::process::Command::new("chattr").arg(flag).arg(site.mirror("d/1")).output();
+        done.is_ok_and(|done| done.status.success())
+    };
+    if !immutable("+i") {
+        return;
+    }
+    for n in 0..3 {
+        site.write(format!("d/{n}"), "newer");
+    }
+    let said = site.run("-backup data");
+    assert!(immutable("-i"));
+    let said = said.ended(2).warns(&["d/1: cannot be put in place", "1 path on the mirror could not be changed"]);
+    assert!(said.err.contains("run -backup again"), "{said}");
+    assert_eq!(fs::read(site.mirror("d/0")).unwrap(), b"newer");
+    assert_eq!(fs::read(site.mirror("d/1")).unwrap(), b"old");
+    site.night();
+}
