@@ -6,7 +6,8 @@
 use super::clock;
 use super::stat::Stat;
 use crate::entry::Time;
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,6 +28,17 @@ impl Dir {
     /// Opens a directory in this one; a symlink is an error.
     pub fn child(&self, name: &[u8]) -> io::Result<Self> {
         Ok(Self(rustix::fs::openat(&self.0, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?))
+    }
+
+    /// As [`Dir::child`], but nothing that is mounted there: not another file system, and not a folder of this one either, which has the same device.
+    /// That is [`io::ErrorKind::CrossesDevices`].
+    pub fn child_not_mounted(&self, name: &[u8]) -> io::Result<Self> {
+        let opened = openat2(&self.0, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::NO_XDEV);
+        match opened {
+            // Before Linux 5.6, or where a sandbox does not know the call.
+            Err(Errno::NOSYS | Errno::PERM) => self.child(name),
+            opened => Ok(Self(opened?)),
+        }
     }
 
     /// A second descriptor of the same directory.

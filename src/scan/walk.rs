@@ -112,10 +112,16 @@ impl<'s> Walk<'s> {
         if !stat.is_directory() {
             return Some(Item::Found(Found { path, dir, stat, foreign: false }));
         }
-        let foreign = !above && stat.device != device;
+        let mut foreign = !above && stat.device != device;
         let mut outcome = Ok(());
         if !foreign {
-            outcome = match dir.child(&name).and_then(|child| Ok((child.stat_self()?, child))) {
+            // A DIR may be what is mounted; below it, what is mounted is not entered: a mirror that is bound there would hold itself.
+            let child = if above { dir.child(&name) } else { dir.child_not_mounted(&name) };
+            outcome = match child.and_then(|child| Ok((child.stat_self()?, child))) {
+                Err(e) if !above && e.kind() == io::ErrorKind::CrossesDevices => {
+                    foreign = true;
+                    Ok(())
+                }
                 Ok((now, _)) if (now.device, now.inode) != (stat.device, stat.inode) => {
                     Err(io::Error::other("it was replaced while it was looked at"))
                 }

@@ -245,3 +245,16 @@ fn a_mirror_that_was_never_made_is_refused() {
     fs::create_dir(site.mirror(".backup")).unwrap();
     refused_all();
 }
+
+#[test]
+fn a_mirror_bound_into_a_dir_of_its_source_is_not_entered() {
+    let site = archive();
+    fs::create_dir(site.src("d/here")).unwrap();
+    let hoard = Hoard::of(&site, &["src", "mirror"]);
+    let mount = format!("mount --bind {} {}", site.mirror("").display(), site.src("d/here").display());
+    for _ in 0..2 {
+        typed_after(&site, &mount, "-backup data").ended(0).says(&["37 files"]);
+    }
+    assert!(fs::read_dir(site.mirror("d/here")).unwrap().next().is_none());
+    hoard.is_kept(&["mirror"]);
+}
