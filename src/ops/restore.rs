@@ -246,7 +246,10 @@ impl Run<'_> {
         // In place, what was not there is part of what an undo has to bring back.
         let to_undo = survey.destroys() || (self.options.to.is_none() && survey.created > 0);
         let rescue = if to_undo { Some(self.commit(&taken)?) } else { None };
-        let applied = if survey.actions > 0 { self.apply(now, began, survey)? } else { Applied::default() };
+        // A restore that was killed when all was in place left its folder behind.
+        let home = Home::of(self.place);
+        let left = durable::exists(&home.stage())? && home.read_role()?.is_none();
+        let applied = if survey.actions > 0 || left { self.apply(now, began, survey)? } else { Applied::default() };
         Ok(Report { record: self.record.clone(), survey, applied: Some(applied), rescue, unread })
     }
 

@@ -1,6 +1,6 @@
 //! Runs that are killed in the middle, and sources that change meanwhile: the next run ends what was begun, as if nothing had been.
 
-use crate::support::{PROGRAM, Site, bare, files, finish, noise, same, tree};
+use crate::support::{PROGRAM, Site, bare, files, finish, noise, same, set_mode, tree};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -180,6 +180,19 @@ fn a_restore_that_is_killed_can_be_run_again() {
     same(&first.tree, &site.source_tree(), "the source");
     assert!(!site.src(".backup").exists(), "killed: {killed}");
     site.night();
+}
+
+#[test]
+fn what_a_killed_restore_left_behind_goes_with_the_next() {
+    let site = Site::new();
+    site.write("d/a", "one");
+    let first = site.init();
+    fs::create_dir_all(site.src(".backup/stage")).unwrap();
+    set_mode(&site.src(".backup/stage"), 0o700);
+    fs::write(site.src(".backup/stage/1"), "half a fi").unwrap();
+    site.run("-restore data").ended(0).in_peace().says(&["0 written"]);
+    assert!(!site.src(".backup").exists());
+    same(&first.tree, &site.source_tree(), "the source");
 }
 
 #[test]
