@@ -89,7 +89,7 @@ struct Run<'a> {
     mirror: &'a dyn MirrorService,
     source: Arc<Dir>,
     selection: Selection,
-    /// The newest snapshot of the source.
+    /// The newest good snapshot of the source.
     parent: Option<Record>,
     context: Context<'a>,
     reread: bool,
@@ -104,7 +104,11 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
     let lost = if options.init && !options.dry_run { ends.init_mirror(context)?.damaged } else { 0 };
     let local = ends.open_mirror(context)?;
     let mirror: &dyn MirrorService = &local;
-    let mut parent = mirror.newest(|record| record.kind != Kind::Rescue)?;
+    // What cannot be read is carried forward from the last good night: a held run may be without it.
+    let mut parent = match mirror.newest(|record| record.kind == Kind::Backup)? {
+        None => mirror.newest(|record| record.kind == Kind::Held)?,
+        backup => backup,
+    };
     if mirror.role().state == State::Empty {
         parent = parent.filter(|record| is_whole(mirror, record, context));
     }

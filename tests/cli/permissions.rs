@@ -236,3 +236,22 @@ fn a_mirror_folder_that_cannot_be_written_to_is_reported_and_made_good_later() {
     assert_eq!(fs::read(site.mirror("d/1")).unwrap(), b"old");
     site.night();
 }
+
+#[test]
+fn what_cannot_be_read_after_a_held_run_keeps_its_last_good_version() {
+    let site = Site::of_a_user();
+    site.write("d/sub/file", "last good");
+    site.write("d/z", "z");
+    site.give_all_away();
+    site.init();
+    fs::rename(site.src("d"), site.path("away")).unwrap();
+    site.run("-backup data").ended(3).warns(&["DIR d cannot be listed"]);
+    // The disk is back, with one folder closed.
+    fs::rename(site.path("away"), site.src("d")).unwrap();
+    set_mode(&site.src("d/sub"), 0);
+    site.run("-backup data").ended(1).warns(&["d/sub: cannot be read"]).says(&["0 removed"]);
+    assert_eq!(fs::read(site.mirror("d/sub/file")).unwrap(), b"last good");
+    let place = site.restored(site.newest("backup"));
+    assert_eq!(fs::read(place.path().join("d/sub/file")).unwrap(), b"last good");
+    set_mode(&site.src("d/sub"), 0o755);
+}
