@@ -155,3 +155,18 @@ fn a_byte_that_is_lost_is_noticed() {
     fs::remove_file(site.src("e/unsaved")).unwrap();
     hoard.is_kept(&["src", "mirror"]);
 }
+
+#[test]
+fn there_are_as_many_mistakes_as_ever() {
+    let files = [
+        include_str!("mirrors.rs"),
+        include_str!("mounts.rs"),
+        include_str!("restores.rs"),
+        include_str!("runs.rs"),
+        include_str!("sources.rs"),
+        include_str!("tables.rs"),
+    ];
+    let proved = |test: &&str| test.contains("is_kept(") || test.contains("is_held_and_kept(");
+    let count = files.iter().flat_map(|text| text.split("#[test]").skip(1)).filter(proved).count();
+    assert!(count >= 70, "only {count} scenarios look for every byte");
+}
