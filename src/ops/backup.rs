@@ -98,7 +98,7 @@ struct Run<'a> {
 /// Takes a snapshot of the source and brings the mirror up to it.
 pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result<Report, Error> {
     let ends = Ends::of(target)?;
-    guards::source_is_no_mirror(ends.source)?;
+    guards::source_is_no_mirror(&ends)?;
     guards::mirror_is_outside(&ends)?;
     let source = open_tree(ends.source, "SOURCE")?;
     let lost = if options.init && !options.dry_run { ends.init_mirror(context)?.damaged } else { 0 };

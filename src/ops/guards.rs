@@ -58,14 +58,22 @@ fn as_mirror(place: &Path, root: &Path, role: &Role) -> String {
 }
 
 /// Refuses a SOURCE that is an active mirror or lies in one.
-pub(super) fn source_is_no_mirror(source: &Path) -> Result<(), Error> {
-    let Some((root, role)) = mirror_around(source)? else { return Ok(()) };
-    let (is, name, own) = (as_mirror(source, &root, &role), shown(role.target.as_bytes()), Home::of(&root));
-    Err(Error::Refused(format!(
-        "SOURCE {is}: the table looks swapped (nothing was written). Put SOURCE and MIRROR right in backup.tab; if the mirror took over \
-         from a dead source, after that: backup -swap {name}; if the mirror is elsewhere and somebody only copied it here: move {} away",
-        shown_path(own.root())
-    )))
+pub(super) fn source_is_no_mirror(ends: &Ends<'_>) -> Result<(), Error> {
+    let Some((root, role)) = mirror_around(ends.source)? else { return Ok(()) };
+    let (is, name) = (as_mirror(ends.source, &root, &role), shown(role.target.as_bytes()));
+    // Where both have the same store, one is a copy. Nobody may be told to move the only one away.
+    let there = Home::of(ends.mirror).read_role().ok().flatten();
+    let copied = durable::real_path(&root) != durable::real_path(ends.mirror)
+        && there.is_some_and(|there| there.store == role.store);
+    let way = if copied {
+        let (own, mirror) = (shown_path(Home::of(&root).root()), shown_path(ends.mirror));
+        format!("MIRROR {mirror} has the same .backup: if it was copied to SOURCE by mistake, move {own} away")
+    } else {
+        format!(
+            "Put SOURCE and MIRROR right in backup.tab; if the mirror took over from a dead source, after that: backup -swap {name}"
+        )
+    };
+    Err(Error::Refused(format!("SOURCE {is}: the table looks swapped (nothing was written). {way}")))
 }
 
 /// Refuses to restore into a mirror, or around that of the target.

@@ -85,7 +85,7 @@ pub fn restore(
 ) -> Result<Report, Error> {
     let ends = Ends::of(target)?;
     if options.to.is_none() {
-        guards::source_is_no_mirror(ends.source)?;
+        guards::source_is_no_mirror(&ends)?;
     }
     if ends.waits_for_mirror().is_ok_and(|live| live.is_some()) {
         let promoted = ends.promoted_place();
@@ -279,10 +279,14 @@ impl Run<'_> {
         let applied = apply(self.plan(self.mirror, now)?, target, self.mirror, self.context.monitor)?;
         self.keeping_mtime(|| {
             // It was only ours for the restore, or for one that was killed: it must not make a source look like a mirror.
-            for folder in [path.as_path(), home.root()] {
-                std::fs::remove_dir(folder).map_err(|e| FsError::new("remove the folder", folder, e))?;
+            std::fs::remove_dir(&path).map_err(|e| FsError::new("remove the folder", &path, e))?;
+            match std::fs::remove_dir(home.root()) {
+                // A source that was a mirror before a swap has its history there.
+                Err(e) if e.kind() != io::ErrorKind::DirectoryNotEmpty => {
+                    Err(FsError::new("remove the folder", home.root(), e).into())
+                }
+                _ => Ok(()),
             }
-            Ok(())
         })?;
         Ok(applied)
     }

@@ -157,7 +157,7 @@ fn step(ends: &Ends<'_>, context: Context<'_>) -> Result<Step, Error> {
         (None, None) => Err(Error::Refused(format!(
             "MIRROR {mirror} is not a mirror, or not mounted: it cannot take the place of SOURCE {source} (nothing was written)"
         ))),
-        (Some(_), _) => match guards::source_is_no_mirror(ends.source) {
+        (Some(_), _) => match guards::source_is_no_mirror(ends) {
             Err(Error::Mirror(_)) | Ok(()) => Ok(Step::Promote),
             Err(refused) => Err(refused),
         },

@@ -168,7 +168,8 @@ fn the_backup_folder_copied_from_the_mirror_onto_the_source_is_refused() {
     let mut hoard = Hoard::of(&site, &["src", "mirror"]);
     let done = Command::new("rsync").arg("-a").arg(site.mirror(".backup")).arg(site.src("")).status().unwrap();
     assert!(done.success());
-    let message = ["the table looks swapped (nothing was written)", "src/.backup"];
+    let message =
+        ["the table looks swapped (nothing was written)", "copied to SOURCE by mistake, move ", "src/.backup away"];
     refused(&site, "-backup data", &["src", "mirror"], &message);
     refused(&site, "-restore data --delete --snapshot 1", &["src", "mirror"], &message);
     hoard.is_kept(&["src", "mirror"]);

@@ -24,6 +24,8 @@ fn rows_that_were_swapped_are_refused() {
             ],
         );
     }
+    let ran = typed(&site, "-backup data").ended(2);
+    assert!(!ran.err.contains("move"), "nobody is told to move the only store away: {ran}");
     for words in ["-check data", "-approve data", "-snapshots data"] {
         refused(&site, words, &["src", "mirror"], &["is not a mirror yet, or not mounted"]);
     }
