@@ -2,13 +2,11 @@
 //!
 //! Trees are read here, stores by `tests/reader.py`, which was written from format-spec.md alone: nothing of the program judges itself.
 
-use crate::support::{Site, names};
+use crate::support::{Site, names, reader};
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The content of files, and the targets of links, each with a place where it was seen.
 #[derive(Debug)]
@@ -78,9 +76,7 @@ fn walk(folder: &Path, all: &mut BTreeMap<String, String>) {
 
 #[track_caller]
 fn in_snapshots(store: &Path, all: &mut BTreeMap<String, String>) {
-    let reader = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reader.py");
-    let mut command = Command::new(python());
-    let done = command.env("PYTHONDONTWRITEBYTECODE", "1").arg(reader).arg(store).arg("hashes").output().unwrap();
+    let done = reader(store, &["hashes"]);
     let (out, err) = (String::from_utf8(done.stdout).unwrap(), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success() && err.is_empty(), "tests/reader.py {} hashes:\n{err}", store.display());
     for line in out.lines() {
@@ -88,16 +84,4 @@ fn in_snapshots(store: &Path, all: &mut BTreeMap<String, String>) {
         let (number, hash, path) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
         all.insert(hash.to_owned(), format!("{} {number}: {path}", store.display()));
     }
-}
-
-/// A Python that has what the reader needs: that of `tests/run`, or one on PATH.
-#[track_caller]
-fn python() -> PathBuf {
-    static FOUND: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
-    let built = Path::new(env!("CARGO_BIN_EXE_backup")).ancestors().nth(2).unwrap().join("venv/bin/python3");
-    let works = |python: &PathBuf| {
-        Command::new(python).args(["-c", "import blake3, zstandard"]).output().is_ok_and(|done| done.status.success())
-    };
-    let found = FOUND.get_or_init(|| [PathBuf::from("python3"), built].into_iter().find(works));
-    found.clone().expect("python3 with the packages blake3 and zstandard: tests/run makes one in target/venv")
 }

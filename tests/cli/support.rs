@@ -505,3 +505,23 @@ pub(crate) fn set_mode(path: &Path, mode: u32) {
 pub(crate) fn name(bytes: &[u8]) -> OsString {
     OsStr::from_bytes(bytes).to_owned()
 }
+
+/// Asks `tests/reader.py`, which was written from format-spec.md alone, about a store.
+#[track_caller]
+pub(crate) fn reader(store: &Path, words: &[&str]) -> std::process::Output {
+    let reader = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reader.py");
+    let mut command = Command::new(python());
+    command.env("PYTHONDONTWRITEBYTECODE", "1").arg(reader).arg(store).args(words).output().unwrap()
+}
+
+/// A Python that has what the reader needs: that of `tests/run`, or one on PATH.
+#[track_caller]
+fn python() -> PathBuf {
+    static FOUND: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
+    let built = Path::new(env!("CARGO_BIN_EXE_backup")).ancestors().nth(2).unwrap().join("venv/bin/python3");
+    let works = |python: &PathBuf| {
+        Command::new(python).args(["-c", "import blake3, zstandard"]).output().is_ok_and(|done| done.status.success())
+    };
+    let found = FOUND.get_or_init(|| [PathBuf::from("python3"), built].into_iter().find(works));
+    found.clone().expect("python3 with the packages blake3 and zstandard: tests/run makes one in target/venv")
+}

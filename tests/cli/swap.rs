@@ -1,6 +1,6 @@
 //! Fail over and fail back: `-swap`, the table, the roles, and the history that follows.
 
-use crate::support::{Ran, Site, Tree, finish, names, noise, same, set_mode, set_mtime, tree, we_are_root};
+use crate::support::{Ran, Site, Tree, finish, names, noise, reader, same, set_mode, set_mtime, tree, we_are_root};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
@@ -59,10 +59,9 @@ fn refused(site: &Site, words: &str, message: &[&str]) -> Ran {
     said
 }
 
-/// By tests/reader.py, which needs python3 with zstandard and blake3 (`.ci/run`).
 #[track_caller]
 fn reader_verifies(store: &Path) {
-    let done = Command::new("python3").arg("tests/reader.py").arg(store).arg("verify").output().unwrap();
+    let done = reader(store, &["verify"]);
     let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "reader.py verify {}: {said}", store.display());
 }
@@ -519,6 +518,20 @@ fn stale_content_is_rescued_and_numbers_go_on_when_the_other_end_becomes_the_mir
     site.run("-check data --data").ended(0).in_peace();
     // On a mirror that is made, --init changes nothing.
     site.run("-backup --init data").ended(0).in_peace();
+}
+
+/// The folder of the program at SOURCE has a history in it then, and stays.
+#[test]
+fn a_restore_in_place_works_on_a_source_that_was_a_mirror() {
+    let site = started();
+    site.run("-swap data").ended(0);
+    site.run("-backup --init data").ended(0);
+    let live = site.mirror("d/sub/file");
+    fs::write(&live, "spoilt").unwrap();
+    site.run("-restore data d/sub/file").ended(0).in_peace();
+    assert_eq!(fs::read(live).unwrap(), b"second night");
+    assert_eq!(state(&site.mirror("")), "promoted 2");
+    assert!(!site.mirror(".backup/stage").exists());
 }
 
 #[test]
