@@ -12,6 +12,7 @@ pub mod lock;
 pub mod map;
 pub mod meta;
 pub mod replace;
+pub mod space;
 pub mod stat;
 pub mod sync;
 

@@ -326,7 +326,7 @@ impl MirrorService for LocalMirror {
             ))
         };
         // The whole plan is made once before anything is done: every node that it needs has then been read and proved.
-        let survey = survey(plan()?)?;
+        let survey = survey(plan()?, self.store.reader()?.as_mut())?;
         let mut applied = Applied::default();
         if survey.actions > 0 {
             monitor.begin(Phase::Writing, Some(survey.actions), Some(survey.bytes));

@@ -249,7 +249,8 @@ impl Run<'_> {
 
     fn survey(&self, chunks: &dyn ChunkStore, from: ChunkRef, to: ChunkRef) -> Result<Survey, Error> {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
-        Ok(survey(Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(to)?)), self.scope()))?)
+        let plan = Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(to)?)), self.scope());
+        Ok(survey(plan, chunks.reader()?.as_mut())?)
     }
 
     fn destroys(&self, look: &Look, to: ChunkRef) -> Result<bool, Error> {

@@ -24,7 +24,7 @@ use crate::path::{RelPath, shown_path};
 use crate::scan::selection::Selection;
 use crate::scan::walk::Filter;
 use crate::source::snapshot::{Request, Taken, Trust, take};
-use crate::store::chunks::ChunkStore;
+use crate::store::chunks::{ChunkSource, ChunkStore};
 use crate::store::dry::Dry;
 use crate::table::Target;
 use crate::tree::apply::{self, Applied, apply};
@@ -233,7 +233,7 @@ impl Run<'_> {
         for action in self.plan(&store, taken.root)? {
             would(&action?);
         }
-        let survey = survey(self.plan(&store, taken.root)?)?;
+        let survey = survey(self.plan(&store, taken.root)?, ChunkSource::reader(&store)?.as_mut())?;
         Ok(Report { record: self.record.clone(), survey, applied: None, rescue: None, unread: taken.totals.problems })
     }
 
@@ -242,7 +242,7 @@ impl Run<'_> {
         let taken = self.rescue(self.mirror)?;
         self.mirror.settle()?;
         let (now, unread) = (taken.root, taken.totals.problems);
-        let survey = survey(self.plan(self.mirror, now)?)?;
+        let survey = survey(self.plan(self.mirror, now)?, self.mirror.reader()?.as_mut())?;
         // In place, what was not there is part of what an undo has to bring back.
         let to_undo = survey.destroys() || (self.options.to.is_none() && survey.created > 0);
         let rescue = if to_undo { Some(self.commit(&taken)?) } else { None };

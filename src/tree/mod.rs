@@ -8,6 +8,7 @@
 pub mod apply;
 mod dirs;
 mod make;
+pub mod need;
 pub mod plan;
 mod publish;
 pub mod relink;

@@ -3,11 +3,13 @@
 //! Actions come in path order, a directory before what is in it; only what removes a directory, or puts something else in its place, waits
 //! until everything below it is gone.
 
+use super::need::{Need, Tally};
 use crate::entry::{Entry, Node};
 use crate::manifest;
 use crate::manifest::diff::Change;
 use crate::path::RelPath;
 use crate::scan::selection::{Selection, Standing};
+use crate::store::chunks::ChunkReader;
 
 /// One step.
 #[derive(Debug, PartialEq, Eq)]
@@ -187,6 +189,8 @@ pub struct Survey {
     pub removed: u64,
     /// Bytes of content to be written.
     pub bytes: u64,
+    /// The room that it takes while it is carried out, over what there is.
+    pub need: Need,
 }
 
 impl Survey {
@@ -196,9 +200,12 @@ impl Survey {
     }
 }
 
-/// Goes through a plan and counts.
-pub fn survey(plan: impl Iterator<Item = Result<Action, manifest::Error>>) -> Result<Survey, manifest::Error> {
-    let mut survey = Survey::default();
+/// Goes through a plan and counts. The reader is asked for the extents of large files.
+pub fn survey(
+    plan: impl Iterator<Item = Result<Action, manifest::Error>>,
+    reader: &mut dyn ChunkReader,
+) -> Result<Survey, manifest::Error> {
+    let (mut survey, mut tally) = (Survey::default(), Tally::default());
     for action in plan {
         let action = action?;
         survey.actions += 1;
@@ -210,8 +217,14 @@ pub fn survey(plan: impl Iterator<Item = Result<Action, manifest::Error>>) -> Re
             Action::Remove { .. } => survey.removed += 1,
         }
         survey.destroyed += u64::from(action.destroys());
+        match &action {
+            Action::Put { new, old } => tally.add(Some(new), old.as_ref(), reader),
+            Action::Link { old, .. } => tally.add(None, old.as_ref(), reader),
+            Action::Remove { old } => tally.add(None, Some(old), reader),
+            Action::Meta { .. } => tally.add(None, None, reader),
+        }
     }
-    Ok(survey)
+    Ok(Survey { need: tally.peak(), ..survey })
 }
 
 #[cfg(test)]

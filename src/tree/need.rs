@@ -1,0 +1,154 @@
+//! How much room a plan takes while it is carried out (floor 3). Pure: the old files of a batch go only when the new ones are there.
+
+use crate::entry::{Entry, Extent, Node};
+use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES};
+use crate::manifest::{Error, extents};
+use crate::store::chunks::ChunkReader;
+
+/// What most file systems allocate at a time.
+const CLUSTER: u64 = 4096;
+
+/// So much room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Need {
+    /// Bytes on the medium.
+    pub bytes: u64,
+    /// Files, directories and whatever else has a name.
+    pub inodes: u64,
+}
+
+impl Need {
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { bytes: self.bytes.saturating_add(other.bytes), inodes: self.inodes.saturating_add(other.inodes) }
+    }
+
+    /// What remains when `other` is given back.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self { bytes: self.bytes.saturating_sub(other.bytes), inodes: self.inodes.saturating_sub(other.inodes) }
+    }
+
+    /// The greater of each.
+    #[must_use]
+    pub fn most(self, other: Self) -> Self {
+        Self { bytes: self.bytes.max(other.bytes), inodes: self.inodes.max(other.inodes) }
+    }
+
+    /// Of a file with so many bytes that are no holes.
+    pub const fn of_file(bytes: u64) -> Self {
+        Self { bytes: bytes.div_ceil(CLUSTER).saturating_mul(CLUSTER), inodes: 1 }
+    }
+
+    /// Of what an entry makes in a tree.
+    pub fn of(entry: &Entry, reader: &mut dyn ChunkReader) -> Self {
+        match &entry.node {
+            Node::HardLink { .. } => Self::default(),
+            Node::Directory => Self::of_file(1),
+            _ => Self::of_file(data(entry, reader)),
+        }
+    }
+}
+
+/// Bytes of a file that are no holes. A list of extents that cannot be had is the business of who writes the file.
+fn data(entry: &Entry, reader: &mut dyn ChunkReader) -> u64 {
+    let Node::File { size, content } = &entry.node else { return 0 };
+    let mut bytes = 0_u64;
+    let counted = extents::for_each(content, reader, &mut |extent, _| {
+        if matches!(extent, Extent::Data { .. }) {
+            bytes = bytes.saturating_add(extent.length());
+        }
+        Ok::<(), Error>(())
+    });
+    if counted.is_ok() { bytes } else { *size }
+}
+
+/// Adds up a plan, action by action, in the batches in which it is carried out.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// What the batches so far have taken and given back.
+    taken: Need,
+    given: Need,
+    /// What the batch makes, and what goes with it.
+    made: Need,
+    gone: Need,
+    actions: usize,
+    bytes: u64,
+    peak: Need,
+}
+
+impl Tally {
+    /// Adds an action that makes `new` and lets `old` go.
+    pub(super) fn add(&mut self, new: Option<&Entry>, old: Option<&Entry>, reader: &mut dyn ChunkReader) {
+        let mut weigh = |entry: Option<&Entry>| entry.map_or_else(Need::default, |entry| Need::of(entry, reader));
+        self.made = self.made.and(weigh(new));
+        self.gone = self.gone.and(weigh(old));
+        self.actions += 1;
+        self.bytes = self.bytes.saturating_add(new.map_or(0, Entry::size));
+        if self.actions >= PUBLISH_FILES || self.bytes >= PUBLISH_BYTES {
+            self.end_batch();
+        }
+    }
+
+    fn end_batch(&mut self) {
+        self.taken = self.taken.and(self.made);
+        self.peak = self.peak.most(self.taken.without(self.given));
+        self.given = self.given.and(self.gone);
+        (self.made, self.gone, self.actions, self.bytes) = Default::default();
+    }
+
+    /// The most that is needed at any time, over what there is at the beginning.
+    pub(super) fn peak(mut self) -> Need {
+        self.end_batch();
+        self.peak
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Need, Tally};
+    use crate::entry::{ChunkRef, Content, Entry, Extent, Identity, Meta, Node, Time};
+    use crate::id::Id;
+    use crate::limits::PUBLISH_FILES;
+    use crate::path::RelPath;
+    use crate::store::Error;
+    use crate::store::chunks::ChunkReader;
+
+    struct Nothing;
+
+    impl ChunkReader for Nothing {
+        fn read(&mut self, chunk: &ChunkRef) -> Result<&[u8], Error> {
+            Err(Error::MissingChunk(chunk.id))
+        }
+    }
+
+    /// A file of these bytes and a hole.
+    fn file(length: u32) -> Entry {
+        let extents = vec![Extent::Data { id: Id::of(b"x"), length }, Extent::Hole { length: 1 << 16 }];
+        let node = Node::File { size: (1 << 16) + u64::from(length), content: Content::Direct(extents) };
+        let meta = Meta { mode: 0o644, uid: 0, gid: 0, mtime: Time::default(), xattrs: Vec::new() };
+        Entry { path: RelPath::new("f").unwrap(), meta, identity: Identity::default(), flags: 0, node }
+    }
+
+    fn peak(actions: impl IntoIterator<Item = (Option<Entry>, Option<Entry>)>) -> (u64, u64) {
+        let mut tally = Tally::default();
+        actions.into_iter().for_each(|(new, old)| tally.add(new.as_ref(), old.as_ref(), &mut Nothing));
+        let Need { bytes, inodes } = tally.peak();
+        (bytes, inodes)
+    }
+
+    #[test]
+    fn what_goes_makes_room_for_the_next_batch_only() {
+        let put = |old: Option<u32>| (Some(file(5000)), old.map(file));
+        let remove = || (None, Some(file(5000)));
+        assert_eq!(peak([]), (0, 0));
+        assert_eq!(peak([remove(), put(None)]), (8192, 1), "all of a batch is staged before anything goes");
+        assert_eq!(peak([put(Some(9000)), put(Some(9000))]), (2 * 8192, 2));
+        let many = PUBLISH_FILES as u64;
+        let replaced = (0..2 * PUBLISH_FILES).map(|_| put(Some(5000)));
+        assert_eq!(peak(replaced), (many * 8192, many), "two batches need no more than one");
+        let made = (0..2 * PUBLISH_FILES).map(|_| put(None));
+        assert_eq!(peak(made), (2 * many * 8192, 2 * many));
+    }
+}
