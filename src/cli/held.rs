@@ -60,6 +60,12 @@ impl Held<'_> {
             ways.push(format!("If a disk of SOURCE is not mounted: mount it, then {backup}"));
             ways.push(format!("If files there are gone or spoilt: {restore} brings back the last good night"));
         }
+        if self.reasons.room.is_some() {
+            ways.push(format!("When there is room: {}", command("backup")));
+            if self.reasons.source.is_empty() && self.reasons.mirror.is_none() {
+                return ways;
+            }
+        }
         let approve = command("approve");
         ways.push(self.rescue.map_or_else(
             || format!("If all is well: {approve}"),

@@ -3,7 +3,7 @@
 use super::guards::Reasons;
 use super::loss::Nights;
 use super::places::{Ends, open_tree};
-use super::{Context, Error, drafts, guards};
+use super::{Context, Error, drafts, guards, room};
 use crate::entry::ChunkRef;
 use crate::format::role::State;
 use crate::format::snapshot::{Kind, Record};
@@ -101,6 +101,11 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
     guards::source_is_no_mirror(&ends)?;
     guards::mirror_is_outside(&ends)?;
     let source = open_tree(ends.source, "SOURCE")?;
+    let selection = ends.selection()?;
+    let is_new = options.init && !options.dry_run && !ends.has_mirror()?;
+    if is_new {
+        room::before_a_run(&ends, &source, &selection, None)?;
+    }
     let lost = if options.init && !options.dry_run { ends.init_mirror(context)?.damaged } else { 0 };
     let local = ends.open_mirror(context)?;
     let mirror: &dyn MirrorService = &local;
@@ -112,13 +117,16 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
     if mirror.role().state == State::Empty {
         parent = parent.filter(|record| is_whole(mirror, record, context));
     }
-    let run = Run { ends, mirror, source, selection: ends.selection()?, parent, context, reread: options.reread };
+    let run = Run { ends, mirror, source, selection, parent, context, reread: options.reread };
     if options.dry_run {
         let dry = Dry::new(mirror);
         let look = mirror.look_dry(&run.selection, false, &crate::monitor::Silent)?;
         return run.dry(&dry, &look);
     }
     mirror.tidy(context.now, context.monitor)?;
+    if !is_new {
+        run.require_room()?;
+    }
     let (taken, look) = run.snapshot_and_look()?;
     run.carry_out(&taken, look, lost)
 }
@@ -141,6 +149,25 @@ fn is_whole(mirror: &dyn MirrorService, record: &Record, context: Context<'_>) -
 }
 
 impl Run<'_> {
+    fn trust(&self) -> Trust {
+        let trusted = self.parent.as_ref().filter(|_| !self.reread && !self.mirror.is_incomplete());
+        trusted.map_or(Trust::Nothing, |record| Trust::Identity(record.time))
+    }
+
+    /// Refuses a run that cannot fit.
+    fn require_room(&self) -> Result<(), Error> {
+        let parent = match &self.parent {
+            Some(record) => Some((Cursor::new(record.root, self.mirror.reader()?)?, self.trust())),
+            None => None,
+        };
+        room::before_a_run(&self.ends, &self.source, &self.selection, parent)
+    }
+
+    /// Why the mirror tree cannot be written to as planned, if so.
+    fn no_room(&self, survey: &Survey) -> Result<Option<String>, Error> {
+        room::for_a_tree(self.ends.mirror, survey.need)
+    }
+
     fn take(&self, store: &dyn ChunkStore) -> Result<Taken, Error> {
         let totals = self.parent.as_ref().map(|record| record.totals);
         self.context.monitor.begin(
@@ -148,12 +175,11 @@ impl Run<'_> {
             totals.map(|t| t.files + t.directories + t.others),
             totals.map(|t| t.bytes),
         );
-        let trusted = self.parent.as_ref().filter(|_| !self.reread && !self.mirror.is_incomplete());
         let request = Request {
             root: Arc::clone(&self.source),
             selection: &self.selection,
             parent: self.parent.as_ref().map(|record| record.root),
-            trust: trusted.map_or(Trust::Nothing, |record| Trust::Identity(record.time)),
+            trust: self.trust(),
             of_mirror: false,
             filter: None,
             chunker: self.mirror.chunker(),
@@ -187,7 +213,7 @@ impl Run<'_> {
             if !source.is_empty() && look.taken.totals.files > 0 {
                 source.push("look whether SOURCE and MIRROR are confused in backup.tab".to_owned());
             }
-            return Ok(Reasons { source, mirror: None });
+            return Ok(Reasons { source, ..Reasons::default() });
         };
         // A DIR that is missing or empty has been named already.
         if source.is_empty() {
@@ -200,7 +226,8 @@ impl Run<'_> {
         if !source.is_empty() && self.ends.is_another_source(&record.source) {
             source.push(format!("SOURCE was {} until snapshot {}", shown(&record.source), record.sequence));
         }
-        Ok(Reasons { source, mirror: guards::drift_reason(&self.unwanted(look, record.root, to, chunks)?) })
+        let mirror = guards::drift_reason(&self.unwanted(look, record.root, to, chunks)?);
+        Ok(Reasons { source, mirror, room: None })
     }
 
     /// The drift, but for what the source now has as well: that is left as it is. So it is when EXCLUDE or DIR hid something for a while.
@@ -218,7 +245,9 @@ impl Run<'_> {
 
     fn carry_out(&self, taken: &Taken, mut look: Look, lost: u64) -> Result<Report, Error> {
         self.mirror.settle()?;
-        let reasons = self.reasons(&look, taken.root, self.mirror)?;
+        let mut reasons = self.reasons(&look, taken.root, self.mirror)?;
+        let survey = self.survey(self.mirror, look.taken.root, taken.root)?;
+        reasons.room = self.no_room(&survey)?;
         let adopting = self.mirror.role().state == State::Empty;
         if !reasons.is_empty() {
             let rescue = reasons.mirror.is_some();
@@ -227,7 +256,7 @@ impl Run<'_> {
             return Ok(Report::Held { record, rescue, reasons });
         }
         let found_any = look.taken.totals.files + look.taken.totals.others > 0;
-        if adopting && found_any && self.destroys(&look, taken.root)? {
+        if adopting && found_any && survey.destroys() {
             look.recorded = Some(self.rescue(&look, "the tree as it was when it became a mirror")?);
         }
         let record = self.mirror.commit(self.draft(Kind::Backup, taken, String::new()))?;
@@ -251,11 +280,6 @@ impl Run<'_> {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
         let plan = Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(to)?)), self.scope());
         Ok(survey(plan, chunks.reader()?.as_mut())?)
-    }
-
-    fn destroys(&self, look: &Look, to: ChunkRef) -> Result<bool, Error> {
-        self.mirror.settle()?;
-        Ok(self.survey(self.mirror, look.taken.root, to)?.destroys())
     }
 
     fn dry(&self, dry: &Dry<'_>, look: &Look) -> Result<Report, Error> {
@@ -289,7 +313,12 @@ pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> 
     let mut look = mirror.look(&run.selection, &Quietly(context.monitor))?;
     // A tree that has yet to be adopted never drifted, and yet what is in it is in no snapshot.
     let adopting = mirror.role().state == State::Empty;
-    if run.destroys(&look, held.root)? && (adopting || !look.drift.is_empty()) {
+    mirror.settle()?;
+    let survey = run.survey(mirror, look.taken.root, held.root)?;
+    if let Some(why) = run.no_room(&survey)? {
+        return Err(Error::Refused(format!("{why} (the mirror was not touched)")));
+    }
+    if survey.destroys() && (adopting || !look.drift.is_empty()) {
         look.recorded = Some(run.rescue(&look, "found on the mirror when a held run was approved")?);
     }
     let draft = Draft {

@@ -23,17 +23,19 @@ pub struct Reasons {
     pub source: Vec<String>,
     /// What someone else did to the mirror.
     pub mirror: Option<String>,
+    /// What there is too little of to change the mirror.
+    pub room: Option<String>,
 }
 
 impl Reasons {
     /// Whether nothing is wrong.
     pub const fn is_empty(&self) -> bool {
-        self.source.is_empty() && self.mirror.is_none()
+        self.source.is_empty() && self.mirror.is_none() && self.room.is_none()
     }
 
     /// All of them.
     pub fn all(&self) -> Vec<String> {
-        self.source.iter().chain(&self.mirror).cloned().collect()
+        self.source.iter().chain(&self.mirror).chain(&self.room).cloned().collect()
     }
 }
 

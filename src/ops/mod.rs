@@ -8,6 +8,7 @@ mod loss;
 mod owners;
 pub mod places;
 pub mod restore;
+mod room;
 pub mod snapshots;
 pub mod swap;
 

@@ -11,7 +11,7 @@ use crate::place::Place;
 use crate::scan::selection::Selection;
 use crate::store::import::Imported;
 use crate::table::Target;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A target whose places are on this host.
@@ -45,6 +45,16 @@ impl<'t> Ends<'t> {
     /// The mirror, as its room wants it named.
     pub fn place(&self) -> MirrorPlace<'t> {
         MirrorPlace { target: &self.target.name, mirror: self.mirror, store: self.store }
+    }
+
+    /// Where its store is, or shall be.
+    pub fn store(&self) -> PathBuf {
+        self.store.map_or_else(|| Home::of(self.mirror).store(), Path::to_path_buf)
+    }
+
+    /// Whether the mirror has been made.
+    pub fn has_mirror(&self) -> Result<bool, Error> {
+        Ok(Home::of(self.mirror).read_role()?.is_some())
     }
 
     /// SOURCE as a place that may have been promoted.

@@ -4,7 +4,7 @@
 
 use super::places::{Ends, open_tree};
 use super::snapshots::{Which, find};
-use super::{Context, Error, drafts, guards};
+use super::{Context, Error, drafts, guards, room};
 use crate::entry::{ChunkRef, Time};
 use crate::format::role::State;
 use crate::format::snapshot::{Kind, Record};
@@ -243,6 +243,9 @@ impl Run<'_> {
         self.mirror.settle()?;
         let (now, unread) = (taken.root, taken.totals.problems);
         let survey = survey(self.plan(self.mirror, now)?, self.mirror.reader()?.as_mut())?;
+        if let Some(why) = room::for_a_tree(self.place, survey.need)? {
+            return Err(Error::Refused(format!("{why} (nothing was restored)")));
+        }
         // In place, what was not there is part of what an undo has to bring back.
         let to_undo = survey.destroys() || (self.options.to.is_none() && survey.created > 0);
         let rescue = if to_undo { Some(self.commit(&taken)?) } else { None };

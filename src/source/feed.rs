@@ -202,7 +202,7 @@ fn failed(path: RelPath, error: &io::Error, previous: Option<Entry>) -> Piece {
 }
 
 /// Whether nothing that the file system tells has changed since the parent's entry was made.
-fn is_unchanged(found: &Found, leader: Option<&RelPath>, old: &Entry, trust: Trust) -> bool {
+pub(super) fn is_unchanged(found: &Found, leader: Option<&RelPath>, old: &Entry, trust: Trust) -> bool {
     let stat = &found.stat;
     let kind = match &old.node {
         Node::HardLink { leader: old_leader } => leader == Some(old_leader),

@@ -14,6 +14,7 @@
 mod assemble;
 mod blocks;
 mod budget;
+pub mod estimate;
 mod feed;
 mod lane;
 mod read;

@@ -8,7 +8,7 @@
 pub mod apply;
 mod dirs;
 mod make;
-pub mod need;
+mod need;
 pub mod plan;
 mod publish;
 pub mod relink;

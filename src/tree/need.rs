@@ -1,53 +1,17 @@
 //! How much room a plan takes while it is carried out (floor 3). Pure: the old files of a batch go only when the new ones are there.
 
 use crate::entry::{Entry, Extent, Node};
+use crate::fs::space::Need;
 use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES};
 use crate::manifest::{Error, extents};
 use crate::store::chunks::ChunkReader;
 
-/// What most file systems allocate at a time.
-const CLUSTER: u64 = 4096;
-
-/// So much room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Need {
-    /// Bytes on the medium.
-    pub bytes: u64,
-    /// Files, directories and whatever else has a name.
-    pub inodes: u64,
-}
-
-impl Need {
-    /// Both together.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self { bytes: self.bytes.saturating_add(other.bytes), inodes: self.inodes.saturating_add(other.inodes) }
-    }
-
-    /// What remains when `other` is given back.
-    #[must_use]
-    pub const fn without(self, other: Self) -> Self {
-        Self { bytes: self.bytes.saturating_sub(other.bytes), inodes: self.inodes.saturating_sub(other.inodes) }
-    }
-
-    /// The greater of each.
-    #[must_use]
-    pub fn most(self, other: Self) -> Self {
-        Self { bytes: self.bytes.max(other.bytes), inodes: self.inodes.max(other.inodes) }
-    }
-
-    /// Of a file with so many bytes that are no holes.
-    pub const fn of_file(bytes: u64) -> Self {
-        Self { bytes: bytes.div_ceil(CLUSTER).saturating_mul(CLUSTER), inodes: 1 }
-    }
-
-    /// Of what an entry makes in a tree.
-    pub fn of(entry: &Entry, reader: &mut dyn ChunkReader) -> Self {
-        match &entry.node {
-            Node::HardLink { .. } => Self::default(),
-            Node::Directory => Self::of_file(1),
-            _ => Self::of_file(data(entry, reader)),
-        }
+/// What an entry takes in a tree.
+fn weight(entry: &Entry, reader: &mut dyn ChunkReader) -> Need {
+    match &entry.node {
+        Node::HardLink { .. } => Need::default(),
+        Node::Directory => Need::of_file(1),
+        _ => Need::of_file(data(entry, reader)),
     }
 }
 
@@ -81,7 +45,7 @@ pub(super) struct Tally {
 impl Tally {
     /// Adds an action that makes `new` and lets `old` go.
     pub(super) fn add(&mut self, new: Option<&Entry>, old: Option<&Entry>, reader: &mut dyn ChunkReader) {
-        let mut weigh = |entry: Option<&Entry>| entry.map_or_else(Need::default, |entry| Need::of(entry, reader));
+        let mut weigh = |entry: Option<&Entry>| entry.map_or_else(Need::default, |entry| weight(entry, reader));
         self.made = self.made.and(weigh(new));
         self.gone = self.gone.and(weigh(old));
         self.actions += 1;
@@ -107,8 +71,9 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::{Need, Tally};
+    use super::Tally;
     use crate::entry::{ChunkRef, Content, Entry, Extent, Identity, Meta, Node, Time};
+    use crate::fs::space::Need;
     use crate::id::Id;
     use crate::limits::PUBLISH_FILES;
     use crate::path::RelPath;

@@ -3,8 +3,9 @@
 //! Actions come in path order, a directory before what is in it; only what removes a directory, or puts something else in its place, waits
 //! until everything below it is gone.
 
-use super::need::{Need, Tally};
+use super::need::Tally;
 use crate::entry::{Entry, Node};
+use crate::fs::space::Need;
 use crate::manifest;
 use crate::manifest::diff::Change;
 use crate::path::RelPath;

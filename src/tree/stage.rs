@@ -16,7 +16,8 @@ use crate::path::{shown, shown_path};
 use std::io;
 use std::path::Path;
 
-const MAKING: &[u8] = b"making";
+/// The folder of a batch that is being made.
+pub const MAKING: &str = "making";
 /// The folder of a batch that is being published.
 pub const READY: &str = "ready";
 
@@ -78,7 +79,10 @@ impl Stage {
 
     /// Begins a batch: the folder to make its objects in.
     pub(super) fn begin(&self) -> Result<Dir, Error> {
-        self.dir.make_dir(MAKING).and_then(|()| self.dir.child(MAKING)).map_err(|e| self.unusable(e))
+        self.dir
+            .make_dir(MAKING.as_bytes())
+            .and_then(|()| self.dir.child(MAKING.as_bytes()))
+            .map_err(|e| self.unusable(e))
     }
 
     /// All objects of the batch are complete: makes their content durable and the folder known as one that must not be emptied unseen.
@@ -89,7 +93,7 @@ impl Stage {
             // The files themselves were synced as they were made.
             Durability::EachFile => making.sync().map_err(Error::Sync)?,
         }
-        self.dir.rename_new(MAKING, &self.dir, READY.as_bytes()).map_err(|e| self.unusable(e))?;
+        self.dir.rename_new(MAKING.as_bytes(), &self.dir, READY.as_bytes()).map_err(|e| self.unusable(e))?;
         if self.durability == Durability::EachFile { self.dir.sync().map_err(Error::Sync) } else { Ok(()) }
     }
 
@@ -103,7 +107,7 @@ impl Stage {
     }
 
     fn clear_making(&self) -> io::Result<()> {
-        let making = match self.dir.child(MAKING) {
+        let making = match self.dir.child(MAKING.as_bytes()) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other?,
         };
@@ -112,7 +116,7 @@ impl Stage {
             return Err(foreign(name));
         }
         names.iter().try_for_each(|name| Waiting { dir: &making, name }.discard())?;
-        self.dir.remove_dir(MAKING)
+        self.dir.remove_dir(MAKING.as_bytes())
     }
 }
 

@@ -15,6 +15,7 @@ mod adopted;
 mod damage;
 mod disk;
 mod filesystems;
+mod full;
 mod hoard;
 mod human;
 mod killed;
