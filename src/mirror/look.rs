@@ -5,9 +5,9 @@
 //! it was made from.
 
 use super::Error;
-use crate::entry::{ChunkRef, Entry, Meta, Time};
+use crate::entry::{ChunkRef, Entry, Meta, Node, Time};
 use crate::manifest::cursor::Cursor;
-use crate::manifest::diff::Diff;
+use crate::manifest::diff::{Change, Diff};
 use crate::path::RelPath;
 use crate::scan::selection::Standing;
 use crate::source::snapshot::Taken;
@@ -84,30 +84,29 @@ pub fn drift(
         return Ok(drift);
     }
     let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
-    let mut coming = coming.map(cursor).transpose()?;
+    let side = |root| Side { chunks, root };
+    let (was, will, is) = (left.map(side), coming.map(side), side(found));
     for change in Diff::new(left.map(cursor).transpose()?, Some(cursor(found)?)) {
-        let change = change?;
-        let Some(path) = change.new.as_ref().or(change.old.as_ref()).map(|entry| entry.path.clone()) else { continue };
-        if scope.selection.standing(&path) != Standing::Inside
-            || is_same(change.old.as_ref(), change.new.as_ref(), scope.owners)
-        {
+        let Change { old, new } = change?;
+        let Some(path) = new.as_ref().or(old.as_ref()).map(|entry| entry.path.clone()) else { continue };
+        if scope.selection.standing(&path) != Standing::Inside || is_same(old.as_ref(), new.as_ref(), scope.owners) {
             continue;
         }
         // It may be there for what EXCLUDE names in it; what else is in it comes by itself.
-        if change.old.is_none()
-            && scope.selection.has_excludes()
-            && change.new.as_ref().is_some_and(Entry::is_directory)
+        if old.is_none() && scope.selection.has_excludes() && new.as_ref().is_some_and(Entry::is_directory) {
+            continue;
+        }
+        let wanted = will.map(|will| will.find(&path)).transpose()?.flatten();
+        if will.is_some() && is_same(wanted.as_ref(), new.as_ref(), scope.owners) {
+            continue;
+        }
+        if let Some(new) = &new
+            && (is.is_file_of(new, was, old.as_ref(), scope.owners)?
+                || is.is_file_of(new, will, wanted.as_ref(), scope.owners)?)
         {
             continue;
         }
-        if let Some(cursor) = &mut coming {
-            cursor.seek(&path)?;
-            let wanted = cursor.peek()?.filter(|entry| entry.path == path);
-            if is_same(wanted, change.new.as_ref(), scope.owners) {
-                continue;
-            }
-        }
-        let what = match (change.old, change.new) {
+        let what = match (old, new) {
             (None, _) => ADDED,
             (_, None) => REMOVED,
             (Some(old), Some(new)) if old.node == new.node => "other owner, mode, time or attributes",
@@ -117,6 +116,47 @@ pub fn drift(
         drift.note(path, what);
     }
     Ok(drift)
+}
+
+/// A manifest in which single paths are looked up.
+#[derive(Clone, Copy)]
+struct Side<'a> {
+    chunks: &'a dyn ChunkSource,
+    root: ChunkRef,
+}
+
+impl Side<'_> {
+    fn find(&self, path: &RelPath) -> Result<Option<Entry>, Error> {
+        let mut cursor = Cursor::new(self.root, self.chunks.reader()?)?;
+        cursor.seek(path)?;
+        Ok(cursor.next_entry()?.filter(|entry| entry.path == *path))
+    }
+
+    /// A further name of a file as that file.
+    fn file(&self, entry: &Entry) -> Result<Option<Entry>, Error> {
+        match &entry.node {
+            Node::HardLink { leader } => self.find(leader),
+            _ => Ok(Some(entry.clone())),
+        }
+    }
+
+    /// Whether `entry`, of this side, is the file that `known` is on another, whichever of its names stand here and there: between two nights a
+    /// group of names is taken apart name by name. What a further name has in common with its first is looked at there.
+    fn is_file_of(
+        &self,
+        entry: &Entry,
+        other: Option<Side<'_>>,
+        known: Option<&Entry>,
+        owners: bool,
+    ) -> Result<bool, Error> {
+        let is_link = |entry: &Entry| matches!(entry.node, Node::HardLink { .. });
+        let (Some(other), Some(known)) = (other, known) else { return Ok(false) };
+        if !is_link(entry) && !is_link(known) {
+            return Ok(false);
+        }
+        let (Some(here), Some(there)) = (self.file(entry)?, other.file(known)?) else { return Ok(false) };
+        Ok(here.node == there.node && (is_link(entry) || is_same(Some(&here), Some(&there), owners)))
+    }
 }
 
 /// Whether both make the same thing in a tree. A directory's own times and mode hold no data: they are put right without a word.

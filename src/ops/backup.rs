@@ -255,6 +255,9 @@ impl Run<'_> {
             let record = self.mirror.commit(self.draft(Kind::Held, taken, reasons.all().join("; ")))?;
             return Ok(Report::Held { record, rescue, reasons });
         }
+        if self.is_of_two_runs(&look, taken.root)? {
+            look.recorded = Some(self.rescue(&look, "the tree as an interrupted run left it")?);
+        }
         let found_any = look.taken.totals.files + look.taken.totals.others > 0;
         if adopting && found_any && survey.destroys() {
             look.recorded = Some(self.rescue(&look, "the tree as it was when it became a mirror")?);
@@ -262,6 +265,16 @@ impl Run<'_> {
         let record = self.mirror.commit(self.draft(Kind::Backup, taken, String::new()))?;
         let applied = self.publish(&look, &record)?;
         Ok(Report::Done { record, applied, lost })
+    }
+
+    /// Whether the tree is on its way to a snapshot that is not the one it shall be brought to now: should this run be interrupted, too, nobody would
+    /// know any more what came from where.
+    fn is_of_two_runs(&self, look: &Look, to: ChunkRef) -> Result<bool, Error> {
+        let State::Publishing(from, coming) = self.mirror.role().state else { return Ok(false) };
+        if self.mirror.record(coming)?.root == to {
+            return Ok(false);
+        }
+        Ok(from == 0 || self.mirror.record(from)?.root != look.taken.root)
     }
 
     fn publish(&self, look: &Look, record: &Record) -> Result<Applied, Error> {
@@ -318,7 +331,7 @@ pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> 
     if let Some(why) = run.no_room(&survey)? {
         return Err(Error::Refused(format!("{why} (the mirror was not touched)")));
     }
-    if survey.destroys() && (adopting || !look.drift.is_empty()) {
+    if survey.destroys() && (adopting || !look.drift.is_empty()) || run.is_of_two_runs(&look, held.root)? {
         look.recorded = Some(run.rescue(&look, "found on the mirror when a held run was approved")?);
     }
     let draft = Draft {

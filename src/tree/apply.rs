@@ -64,7 +64,15 @@ pub fn apply(
     let durability = stage.durability();
     let dirs = || target.root.try_clone().map(|root| Dirs::new(root, durability)).map_err(Error::Root);
     let (selection, trust) = (target.selection, Trust::before(target.trusted));
-    let publisher = Publisher { dirs: dirs()?, leaders: dirs()?, selection, trust, durability, kept: HashSet::new() };
+    let publisher = Publisher {
+        dirs: dirs()?,
+        leaders: dirs()?,
+        selection,
+        trust,
+        durability,
+        kept: HashSet::new(),
+        absent: HashSet::new(),
+    };
     let mut applier = Applier { stage: &stage, publisher, chunks, monitor, done: Applied::default() };
     let mut batch = Vec::new();
     let mut bytes = 0;
@@ -123,7 +131,9 @@ impl Applier<'_> {
         self.stage.finish(&making, staged.any_file)?;
         self.done.failed += staged.unmade.len() as u64;
         for (number, action) in actions.iter().enumerate() {
-            if !staged.unmade.contains(&number) {
+            if staged.unmade.contains(&number) {
+                self.publisher.absent.insert(action.path().clone());
+            } else {
                 // The folder was renamed, and is the same.
                 self.publish(&making, number, action);
             }
@@ -172,6 +182,7 @@ impl Applier<'_> {
         match (outcome, action) {
             (Err(e), _) => {
                 done.failed += 1;
+                self.publisher.absent.insert(action.path().clone());
                 self.monitor.problem(action.path(), &format!("cannot be put in place: {e}"));
             }
             (Ok(()), Action::Put { .. } | Action::Link { .. }) => {

@@ -26,6 +26,8 @@ pub(super) struct Publisher<'a> {
     pub(super) durability: Durability,
     /// Directories that should have gone and stay, because EXCLUDE names all that is in them.
     pub(super) kept: HashSet<RelPath>,
+    /// First names of files that could not be put in place: what stands there is something else.
+    pub(super) absent: HashSet<RelPath>,
 }
 
 /// What is known to be as it was seen.
@@ -108,6 +110,9 @@ impl Publisher<'_> {
     /// Makes `new` a further name of its leader.
     pub(super) fn link(&mut self, staged: Waiting<'_>, new: &Entry, old: Option<&Entry>) -> io::Result<()> {
         let Node::HardLink { leader } = &new.node else { return Ok(()) };
+        if self.absent.contains(leader) {
+            return Err(io::Error::other(format!("its first name, {leader}, could not be put in place")));
+        }
         let leader_dir = self.leaders.enter(&leader.parent().unwrap_or_default())?;
         let wanted = leader_dir.stat(leader.name())?;
         let there = self.dirs.enter_parent(&new.path)?.stat_if_any(new.path.name())?;
