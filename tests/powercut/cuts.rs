@@ -100,8 +100,7 @@ pub(crate) fn position(log: &[Event], mark: Mark) -> Option<usize> {
     log.iter().position(|event| matches!(event, Event::Mark(m) if *m == mark))
 }
 
-/// Cuts between two events: at each flush all kinds, and further subsets until there are `wanted`; where fewer are wanted, a fair choice. In the order
-/// of the log.
+/// Cuts between two events, at most so many: at each flush, and after it all kinds; where there are more, a fair choice. In the order of the log.
 pub(crate) fn choose(log: &[Event], between: std::ops::Range<usize>, wanted: usize, rng: &mut Rng) -> Vec<Cut> {
     let flushes = between.clone().filter(|n| matches!(log[*n], Event::Flush)).map(|n| n + 1);
     let starts: Vec<usize> = std::iter::once(between.start).chain(flushes).collect();

@@ -9,8 +9,8 @@
 //! cargo test --release --test powercut -- --states 20000 --seed 7   a campaign; --fs xfs,btrfs and --jobs N narrow it
 //! ```
 //!
-//! Needs root, /dev/fuse, loop devices and the tools of the three file systems; without them it fails. The mounts are in a namespace of its own, so they
-//! go when it goes, however that is.
+//! Needs root, /dev/fuse, loop devices and the tools of the three file systems; without them it fails. The mounts are in a namespace of its own, so
+//! they go when it goes, however that is.
 
 #![allow(
     clippy::unwrap_used,
@@ -69,6 +69,7 @@ fn main() -> ExitCode {
         eprintln!("powercut: {why}. It needs root, /dev/fuse, loop devices, and what .ci/run installs");
         return ExitCode::FAILURE;
     }
+    volume::release_leftovers();
     let folder = tempfile::Builder::new().prefix("backup-powercut-").tempdir().unwrap();
     let none = None::<&str>;
     mount(Some("powercut"), folder.path(), Some("tmpfs"), MsFlags::empty(), none).expect("a tmpfs can be mounted");

@@ -62,6 +62,19 @@ pub(crate) fn tool(command: &mut Command) -> String {
     String::from_utf8_lossy(&done.stdout).trim().to_owned()
 }
 
+/// Gives back the loop devices of a harness that was killed. Its recorder is gone, so what is left of their paths is `/` and our number of the disk.
+pub(crate) fn release_leftovers() {
+    let list = tool(Command::new("losetup").args(["--list", "--noheadings", "--output", "NAME,BACK-FILE"]));
+    for line in list.lines() {
+        let Some((device, file)) = line.trim().split_once(' ') else { continue };
+        let file = file.trim();
+        let is_number = file.strip_prefix('/').is_some_and(|name| name.parse::<u64>().is_ok());
+        if is_number && !Path::new(file).exists() {
+            tool(Command::new("losetup").args(["--detach", device]));
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Volume {
     pub(crate) fs: Fs,
