@@ -119,3 +119,24 @@ fn a_file_with_two_names_of_which_one_is_touched_and_one_replaced() {
     assert_eq!((night.read("mir/d/b1"), night.read("mir/d/b2")), ("old".to_owned(), "new".to_owned()));
     night.ends(0, &["-backup", "t"]);
 }
+
+/// The power went when the first name of a file was the new one and the second still the old one: the next run took that for somebody's doing.
+#[test]
+fn a_file_with_two_names_of_which_one_was_replaced_when_the_power_went() {
+    let night = Night::new();
+    night.write("src/d/a", "old");
+    fs::hard_link(night.at("src/d/a"), night.at("src/d/b")).unwrap();
+    night.ends(0, &["-backup", "--init", "t"]);
+    let when = fs::metadata(night.at("mir/d/b")).unwrap().modified().unwrap();
+    night.write("src/d/a", "new and longer");
+    night.ends(0, &["-backup", "t"]);
+    fs::remove_file(night.at("mir/d/b")).unwrap();
+    night.write("mir/d/b", "old");
+    fs::File::open(night.at("mir/d/b")).unwrap().set_modified(when).unwrap();
+    let role = night.read("mir/.backup/role").replace("state clean 2", "state publishing 1 2");
+    let body = role.split("check ").next().unwrap();
+    night.write("mir/.backup/role", &format!("{body}check {}\n", blake3::hash(body.as_bytes()).to_hex()));
+    night.ends(0, &["-backup", "t"]);
+    assert_eq!(night.read("mir/d/b"), "new and longer");
+    night.ends(0, &["-backup", "t"]);
+}
