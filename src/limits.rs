@@ -74,6 +74,8 @@ pub const DECODED_BLOCKS: usize = 4;
 pub const PUBLISH_FILES: usize = 10_000;
 /// ... and bytes.
 pub const PUBLISH_BYTES: u64 = 8 << 30;
+/// Snapshots in which links are looked for that an interrupted run left in its stage.
+pub const LEFTOVER_SNAPSHOTS: usize = 16;
 /// Actions staged by one worker at a time.
 pub const STAGE_GROUP: usize = 64;
 

@@ -9,6 +9,7 @@ use crate::entry::{Node, Time};
 use crate::format::snapshot::{Kind, Record};
 use crate::fs::Error as FsError;
 use crate::fs::dir::Dir;
+use crate::limits::LEFTOVER_SNAPSHOTS;
 use crate::manifest::cursor::Cursor;
 use crate::monitor::{Monitor, Silent};
 use crate::path::RelPath;
@@ -17,6 +18,7 @@ use crate::source::snapshot::{Request, Taken, Trust, take};
 use crate::store::chunks::{ChunkSource, ChunkStore};
 use crate::store::dry::Dry;
 use crate::tree::stage::{READY, clear, has_leftover};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -55,14 +57,16 @@ impl Leftover<'_> {
         if dry.was_given_data() || taken.totals.problems > 0 {
             return Ok(false);
         }
+        // Where a link points is in no chunk.
+        let mut targets = HashSet::new();
         let mut cursor = Cursor::new(taken.root, dry.reader()?)?;
         while let Some(entry) = cursor.next_entry()? {
-            // Where a link points is in no chunk.
-            if matches!(entry.node, Node::Symlink { .. }) {
-                return Ok(false);
+            if let Node::Symlink { target } = entry.node {
+                targets.insert(target);
             }
         }
-        Ok(true)
+        strike_out_known(&mut targets, mirror)?;
+        Ok(targets.is_empty())
     }
 
     fn take(&self, store: &dyn ChunkStore, mirror: &dyn MirrorService) -> Result<Taken, Error> {
@@ -109,4 +113,20 @@ fn selection() -> Result<Selection, Error> {
     let unlikely = |e: &dyn std::fmt::Display| Error::Refused(e.to_string());
     let ready = RelPath::new(READY).map_err(|e| unlikely(&e))?;
     Selection::new([ready], &[]).map_err(|e| unlikely(&e))
+}
+
+/// Takes out the targets of links that stand in one of the newest snapshots: what a run was taking out of a tree, or putting there, is in those.
+fn strike_out_known(targets: &mut HashSet<Vec<u8>>, mirror: &dyn MirrorService) -> Result<(), Error> {
+    for sequence in mirror.sequences()?.into_iter().rev().take(LEFTOVER_SNAPSHOTS) {
+        let Ok(record) = mirror.record(sequence) else { continue };
+        let mut cursor = Cursor::new(record.root, mirror.reader()?)?;
+        while !targets.is_empty()
+            && let Some(entry) = cursor.next_entry()?
+        {
+            if let Node::Symlink { target } = entry.node {
+                targets.remove(&target);
+            }
+        }
+    }
+    Ok(())
 }

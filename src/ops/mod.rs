@@ -10,6 +10,7 @@ pub mod places;
 pub mod restore;
 mod room;
 pub mod snapshots;
+mod stage;
 pub mod swap;
 
 use crate::entry::Time;

@@ -4,18 +4,16 @@
 
 use super::places::{Ends, open_tree};
 use super::snapshots::{Which, find};
+use super::stage::PlaceStage;
 use super::{Context, Error, drafts, guards, room};
 use crate::entry::{ChunkRef, Time};
 use crate::format::role::State;
 use crate::format::snapshot::{Kind, Record};
 use crate::fs::clock;
 use crate::fs::dir::Dir;
-use crate::fs::meta::At;
 use crate::fs::{Error as FsError, durable};
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
-use crate::mirror::home::Home;
-use crate::mirror::leftover::Leftover;
 use crate::mirror::make;
 use crate::mirror::promoted::Promoted;
 use crate::mirror::service::MirrorService;
@@ -30,7 +28,6 @@ use crate::table::Target;
 use crate::tree::apply::{self, Applied, apply};
 use crate::tree::plan::{Action, Plan, Scope, Survey, survey};
 use crate::tree::relink::Relink;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -238,6 +235,7 @@ impl Run<'_> {
     }
 
     fn carry_out(&self) -> Result<Report, Error> {
+        PlaceStage::of(&self.root, self.place).tidy(self.mirror, self.context)?;
         let began = self.root.settled();
         let taken = self.rescue(self.mirror)?;
         self.mirror.settle()?;
@@ -249,10 +247,7 @@ impl Run<'_> {
         // In place, what was not there is part of what an undo has to bring back.
         let to_undo = survey.destroys() || (self.options.to.is_none() && survey.created > 0);
         let rescue = if to_undo { Some(self.commit(&taken)?) } else { None };
-        // A restore that was killed when all was in place left its folder behind.
-        let home = Home::of(self.place);
-        let left = durable::exists(&home.stage())? && home.read_role()?.is_none();
-        let applied = if survey.actions > 0 || left { self.apply(now, began, survey)? } else { Applied::default() };
+        let applied = if survey.actions > 0 { self.apply(now, began, survey)? } else { Applied::default() };
         Ok(Report { record: self.record.clone(), survey, applied: Some(applied), rescue, unread })
     }
 
@@ -265,52 +260,11 @@ impl Run<'_> {
 
     fn apply(&self, now: ChunkRef, began: Time, survey: Survey) -> Result<Applied, Error> {
         self.context.monitor.begin(Phase::Writing, Some(survey.actions), Some(survey.bytes));
-        let home = Home::of(self.place);
-        let path = home.stage();
-        // Our folder comes and goes without leaving its mark on the times of the root.
-        let mut stage = None;
-        self.keeping_mtime(|| {
-            stage = Some(self.open_stage().map_err(|e| FsError::new("use", &path, e))?);
-            Ok(())
-        })?;
-        let Some(stage) = stage else { return Ok(Applied::default()) };
-        let place = shown_path(&path);
-        let leftover = Leftover { stage: &stage, path: &path, place: place.as_bytes() };
-        leftover.tidy(self.mirror, self.context.now, self.context.monitor)?;
-        let selection = &self.selection;
+        let place = PlaceStage::of(&self.root, self.place);
+        let (stage, path, selection) = (place.open()?, place.path(), &self.selection);
         let target = apply::Target { root: &self.root, stage, stage_path: &path, selection, trusted: began };
         let applied = apply(self.plan(self.mirror, now)?, target, self.mirror, self.context.monitor)?;
-        self.keeping_mtime(|| {
-            // It was only ours for the restore, or for one that was killed: it must not make a source look like a mirror.
-            std::fs::remove_dir(&path).map_err(|e| FsError::new("remove the folder", &path, e))?;
-            match std::fs::remove_dir(home.root()) {
-                // A source that was a mirror before a swap has its history there.
-                Err(e) if e.kind() != io::ErrorKind::DirectoryNotEmpty => {
-                    Err(FsError::new("remove the folder", home.root(), e).into())
-                }
-                _ => Ok(()),
-            }
-        })?;
+        place.leave()?;
         Ok(applied)
-    }
-
-    /// The folder for staged files. Others may write to the place: neither name is followed where it is a symlink, and what is not ours alone is
-    /// not used, for whatever lies in a stage is removed.
-    fn open_stage(&self) -> io::Result<Dir> {
-        let stage = self.root.child_or_new(b".backup")?.child_or_new(b"stage")?;
-        let stat = stage.stat_self()?;
-        if stat.uid != clock::effective_uid() || stat.mode & 0o077 != 0 {
-            return Err(io::Error::other("it is not a folder of this program: remove it, or restore to another place"));
-        }
-        if stage.try_lock()? { Ok(stage) } else { Err(io::Error::other("another restore is writing to this place")) }
-    }
-
-    /// Does something in the root of the place and gives the root its time back.
-    fn keeping_mtime(&self, work: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
-        let before = self.root.stat_self().map_err(|e| FsError::new("look at", self.place, e))?;
-        work()?;
-        // Who may not set it has not lost anything.
-        let _not_ours = At::dir(&self.root).set_mtime(before.mtime);
-        Ok(())
     }
 }
