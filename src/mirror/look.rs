@@ -5,7 +5,7 @@
 //! it was made from.
 
 use super::Error;
-use crate::entry::{ChunkRef, Entry, Meta, Node, Time};
+use crate::entry::{ChunkRef, Entry, Meta, Node, Time, Xattr};
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::{Change, Diff};
 use crate::path::RelPath;
@@ -42,6 +42,11 @@ pub struct Drift {
 
 const ADDED: &str = "added";
 const REMOVED: &str = "removed";
+
+/// The bits of a mode that a new owner clears.
+const SET_ID: u32 = 0o6000;
+/// The attribute that holds the access list.
+const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 
 /// Samples that a [`Drift`] keeps.
 const SAMPLES: usize = 20;
@@ -97,7 +102,9 @@ pub fn drift(
             continue;
         }
         let wanted = will.map(|will| will.find(&path)).transpose()?.flatten();
-        if will.is_some() && is_same(wanted.as_ref(), new.as_ref(), scope.owners) {
+        if will.is_some() && is_same(wanted.as_ref(), new.as_ref(), scope.owners)
+            || is_between(old.as_ref(), wanted.as_ref(), new.as_ref(), scope.owners)
+        {
             continue;
         }
         if let Some(new) = &new
@@ -171,9 +178,52 @@ fn is_same(a: Option<&Entry>, b: Option<&Entry>, owners: bool) -> bool {
     }
 }
 
+/// Whether the metadata of `found` were on their way from one to the other: they are set one by one, and changing the owner clears some.
+fn is_between(from: Option<&Entry>, to: Option<&Entry>, found: Option<&Entry>, owners: bool) -> bool {
+    let (Some(from), Some(to), Some(found)) = (from, to, found) else { return false };
+    let (was, will, is) = (&from.meta, &to.meta, &found.meta);
+    let cleared = was.mode & !SET_ID;
+    let known = |xattr: &Xattr| {
+        // A new mode is also a new mask in the access list.
+        xattr.name == ACCESS_LIST || was.xattrs.contains(xattr) || will.xattrs.contains(xattr)
+    };
+    from.node == to.node
+        && to.node == found.node
+        && [was.mode, will.mode, cleared].contains(&is.mode)
+        && [was.mtime, will.mtime].contains(&is.mtime)
+        && (!owners || ([was.uid, will.uid].contains(&is.uid) && [was.gid, will.gid].contains(&is.gid)))
+        && is.xattrs.iter().all(known)
+}
+
 /// What an ordinary user can make of an entry's metadata: neither owners nor attributes of the system's own.
 fn as_ours(entry: &Entry) -> Meta {
     let mut meta = Meta { uid: 0, gid: 0, ..entry.meta.clone() };
     meta.xattrs.retain(|xattr| !xattr.name.starts_with(b"security.") && !xattr.name.starts_with(b"trusted."));
     meta
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_between;
+    use crate::entry::{Entry, Identity, Meta, Node, Time, Xattr};
+    use crate::path::RelPath;
+
+    fn entry(mode: u32, seconds: i64, uid: u32, xattr: &str) -> Entry {
+        let xattrs = vec![Xattr { name: b"user.x".to_vec(), value: xattr.as_bytes().to_vec() }];
+        let meta = Meta { mode, uid, gid: 0, mtime: Time { seconds, nanoseconds: 0 }, xattrs };
+        let path = RelPath::new("a").unwrap();
+        Entry { path, meta, identity: Identity::default(), flags: 0, node: Node::Fifo }
+    }
+
+    #[test]
+    fn metadata_set_one_by_one_are_known_at_every_step() {
+        let (from, to) = (entry(0o4755, 1, 10, "old"), entry(0o640, 2, 11, "new"));
+        let between = |found: &Entry| is_between(Some(&from), Some(&to), Some(found), true);
+        assert!(between(&entry(0o755, 1, 11, "old")), "the owner is set, which cleared the set-user bit");
+        assert!(between(&entry(0o640, 1, 11, "old")) && between(&entry(0o640, 1, 11, "new")));
+        assert!(!between(&entry(0o600, 1, 11, "old")), "a mode that is neither's");
+        assert!(!between(&entry(0o640, 3, 11, "new")) && !between(&entry(0o640, 2, 12, "new")));
+        assert!(!between(&entry(0o640, 2, 11, "somebody's")));
+        assert!(!is_between(Some(&from), None, Some(&from), true));
+    }
 }
