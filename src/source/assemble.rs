@@ -29,8 +29,15 @@ pub(super) struct Assembler<'a> {
     /// Whether this is a look at a tree of ours, whose entries keep the identity that they have on the source.
     of_mirror: bool,
     /// First names of files with several, and what each became, unless it could not be read: then the others cannot be linked to it.
-    leaders: HashMap<RelPath, Option<Meta>>,
+    leaders: HashMap<RelPath, Option<First>>,
     outcome: Outcome,
+}
+
+/// What the first name of a file became in the manifest.
+struct First {
+    meta: Meta,
+    /// Where it is an earlier version, because what is there now could not be read: the inode that it had then.
+    earlier: Option<u64>,
 }
 
 /// What a snapshot amounts to, before it has a record.
@@ -148,14 +155,17 @@ impl<'a> Assembler<'a> {
     }
 
     fn entry(&mut self, mut entry: Entry) -> Result<(), Error> {
+        let is_carried = entry.flags & CARRIED_FORWARD != 0;
         if let Node::HardLink { leader } = &entry.node {
             match self.leaders.get(leader) {
                 // All names are one file: what became of it since its first name was read is for the next night.
-                Some(Some(meta)) if entry.flags & CARRIED_FORWARD == 0 => entry.meta = meta.clone(),
-                None if entry.flags & CARRIED_FORWARD == 0 => {}
+                Some(Some(first)) if !is_carried && self.is_name_of(first, &entry, leader)? => {
+                    entry.meta = first.meta.clone();
+                }
+                None if !is_carried => {}
                 _ => {
                     // Its leader may be gone or be another file by now: it stands on its own, as it was.
-                    let Some(alone) = self.alone_in_parent(&entry.path, leader)? else {
+                    let Some(alone) = self.alone_in_parent(&entry, leader)? else {
                         self.outcome.totals.problems += 1;
                         self.monitor.problem(&entry.path, "cannot be read and is not in this snapshot");
                         return Ok(());
@@ -164,21 +174,35 @@ impl<'a> Assembler<'a> {
                 }
             }
         } else if let Some(slot) = self.leaders.get_mut(&entry.path) {
-            *slot = Some(entry.meta.clone());
+            let earlier = (is_carried && !self.of_mirror).then_some(entry.identity.inode);
+            *slot = Some(First { meta: entry.meta.clone(), earlier });
         }
         self.count(&entry);
         Ok(self.builder.push(&entry, &mut node_sink(&mut self.blocks))?)
     }
 
-    /// What the parent has at a path, as a file of its own; or else what it has at the first name of the same file.
-    fn alone_in_parent(&self, path: &RelPath, leader: &RelPath) -> Result<Option<Entry>, Error> {
-        let leader = match (self.in_parent)(path)? {
-            Some(Entry { node: Node::HardLink { leader }, .. }) => leader,
+    /// Whether what the first name of a file became is this name's file, too: an earlier version of it may have been another file.
+    fn is_name_of(&self, first: &First, link: &Entry, leader: &RelPath) -> Result<bool, Error> {
+        let Some(inode) = first.earlier else { return Ok(true) };
+        Ok(match (self.in_parent)(&link.path)? {
+            Some(Entry { node: Node::HardLink { leader: earlier }, .. }) => earlier == *leader,
+            Some(_) => false,
+            None => inode == link.identity.inode,
+        })
+    }
+
+    /// What the parent has at a path, as a file of its own; or else what it has at the first name of the very same file.
+    fn alone_in_parent(&self, link: &Entry, leader: &RelPath) -> Result<Option<Entry>, Error> {
+        let (leader, is_known) = match (self.in_parent)(&link.path)? {
+            Some(Entry { node: Node::HardLink { leader }, .. }) => (leader, true),
             Some(own) => return Ok(Some(own)),
-            None => leader.clone(),
+            None => (leader.clone(), false),
         };
-        let found = (self.in_parent)(&leader)?.filter(|entry| !matches!(entry.node, Node::HardLink { .. }));
-        Ok(found.map(|entry| Entry { path: path.clone(), ..entry }))
+        let found = (self.in_parent)(&leader)?.filter(|first| {
+            let is_same = is_known || first.identity.inode == link.identity.inode;
+            is_same && !matches!(first.node, Node::HardLink { .. })
+        });
+        Ok(found.map(|first| Entry { path: link.path.clone(), ..first }))
     }
 
     fn count(&mut self, entry: &Entry) {

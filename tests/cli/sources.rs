@@ -50,6 +50,34 @@ fn a_name_whose_new_first_name_cannot_be_read_keeps_its_last_good_version() {
     site.night();
 }
 
+/// Of a name that took the place of another file, and cannot be read, only that other file is known: the further names of the new one were never it.
+#[test]
+fn names_of_a_file_in_place_of_another_do_not_get_the_content_of_that() {
+    let site = Site::of_a_user();
+    site.write("d/a", "old a");
+    site.write("d/keep", "keep");
+    site.write("d/z", "old z");
+    site.give_all_away();
+    let first = site.init();
+    fs::remove_file(site.src("d/a")).unwrap();
+    fs::hard_link(site.src("d/keep"), site.src("d/a")).unwrap();
+    fs::hard_link(site.src("d/keep"), site.src("d/new")).unwrap();
+    set_mode(&site.src("d/keep"), 0);
+    for _ in 0..2 {
+        let said = site.run("-backup data").ended(1).warns(&["d/a: cannot be read", "its last good version is kept"]);
+        let said = said.warns(&["d/new: cannot be read and is not in this snapshot"]);
+        let place = site.restored(site.newest("backup"));
+        for root in [site.mirror(""), place.path().to_path_buf()] {
+            assert_eq!(fs::read(root.join("d/a")).unwrap(), b"old a", "{said}");
+            assert_eq!(fs::read(root.join("d/keep")).unwrap(), b"keep", "{said}");
+            assert!(!root.join("d/new").exists(), "{said}");
+        }
+    }
+    set_mode(&site.src("d/keep"), 0o644);
+    let last = site.night();
+    site.all_restore(&[first, last]);
+}
+
 /// An ext4 whose inodes have no room for fractions of a second.
 const WHOLE_SECONDS: &str = "mkfs.ext4 -q -I 128";
 
