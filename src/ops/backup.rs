@@ -168,7 +168,9 @@ impl Run<'_> {
         room::for_a_tree(self.ends.mirror, survey.need)
     }
 
-    fn take(&self, store: &dyn ChunkStore) -> Result<Taken, Error> {
+    /// A snapshot of the source. What cannot be read is carried forward from the parent; where there is none yet, from what a tree that becomes a
+    /// mirror holds, which is then the last good version that anyone knows.
+    fn take(&self, store: &dyn ChunkStore, adopted: Option<ChunkRef>) -> Result<Taken, Error> {
         let totals = self.parent.as_ref().map(|record| record.totals);
         self.context.monitor.begin(
             Phase::Reading,
@@ -178,7 +180,7 @@ impl Run<'_> {
         let request = Request {
             root: Arc::clone(&self.source),
             selection: &self.selection,
-            parent: self.parent.as_ref().map(|record| record.root),
+            parent: self.parent.as_ref().map(|record| record.root).or(adopted),
             trust: self.trust(),
             of_mirror: false,
             filter: None,
@@ -187,12 +189,16 @@ impl Run<'_> {
         Ok(take(request, store, self.context.monitor)?)
     }
 
-    /// Reads the source while the mirror is looked at.
+    /// Reads the source while the mirror is looked at; after that, where the mirror is all that was ever known of the source.
     fn snapshot_and_look(&self) -> Result<(Taken, Look), Error> {
+        if self.parent.is_none() {
+            let look = self.mirror.look(&self.selection, &Quietly(self.context.monitor))?;
+            return Ok((self.take(self.mirror, Some(look.taken.root))?, look));
+        }
         std::thread::scope(|scope| {
             let quietly = Quietly(self.context.monitor);
             let look = scope.spawn(move || self.mirror.look(&self.selection, &quietly));
-            let taken = self.take(self.mirror);
+            let taken = self.take(self.mirror, None);
             let look = look
                 .join()
                 .unwrap_or_else(|_| Err(crate::mirror::Error::Refused("the look at the mirror died".to_owned())));
@@ -296,7 +302,7 @@ impl Run<'_> {
     }
 
     fn dry(&self, dry: &Dry<'_>, look: &Look) -> Result<Report, Error> {
-        let taken = self.take(dry)?;
+        let taken = self.take(dry, None)?;
         let reasons = self.reasons(look, taken.root, dry)?;
         let from = self.parent.as_ref().map_or(look.taken.root, |record| record.root);
         let survey = self.survey(dry, from, taken.root)?;

@@ -1,6 +1,6 @@
 //! Trees that were there before they became mirrors: what is equal is not copied again, and what would be lost is rescued first.
 
-use crate::support::{Site, noise, same, tree};
+use crate::support::{Site, noise, same, set_mode, tree};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -72,4 +72,41 @@ fn an_equal_tree_is_adopted_without_a_rescue() {
     site.init();
     assert_eq!(site.mirror("d/sub/x").metadata().unwrap().ino(), before);
     assert_eq!(site.snapshots().len(), 1);
+}
+
+/// What a tree holds that becomes a mirror is the last good version of what cannot be read on its source.
+#[test]
+fn what_cannot_be_read_stays_on_a_mirror_that_is_adopted_and_holds_no_night_after() {
+    let site = Site::of_a_user();
+    site.write("d/a", "a");
+    site.write("d/large", noise(1, 2 << 20));
+    site.write("d/closed/deep/file", "closed");
+    site.write("d/closed/other", "other");
+    site.write("d/z", "z");
+    site.write("d/new", "never seen");
+    let done = std::process::Command::new("cp").args(["-a"]).arg(site.src("")).arg(site.mirror("")).status().unwrap();
+    assert!(done.success());
+    fs::remove_file(site.mirror("d/new")).unwrap();
+    fs::write(site.mirror("d/z"), "older").unwrap();
+    site.give_all_away();
+    let found = tree(&site.mirror("d"), &["a", "large", "closed/deep", "closed/other"]);
+    for path in ["d/a", "d/large", "d/closed", "d/new"] {
+        set_mode(&site.src(path), 0);
+    }
+    for words in ["-backup --init data", "-backup data", "-backup data"] {
+        let said = site.run(words).ended(1).warns(&["d/a: cannot be read", "d/large: cannot be read", "d/closed: "]);
+        let said = said.warns(&["d/new: cannot be read (Permission denied (os error 13)) and is not in this snapshot"]);
+        assert_eq!(said.err.lines().count(), 4, "{said}");
+        // The folder itself was looked at, and is closed on the mirror as it is on the source.
+        set_mode(&site.mirror("d/closed"), 0o755);
+        same(&found, &tree(&site.mirror("d"), &["a", "large", "closed/deep", "closed/other"]), "what cannot be read");
+        assert_eq!(fs::read(site.mirror("d/z")).unwrap(), b"z");
+        let place = site.restored(site.newest("backup"));
+        set_mode(&place.path().join("d/closed"), 0o755);
+        same(&found, &tree(&place.path().join("d"), &["a", "large", "closed/deep", "closed/other"]), "the snapshot");
+    }
+    for (path, mode) in [("d/a", 0o644), ("d/large", 0o644), ("d/closed", 0o755), ("d/new", 0o644)] {
+        set_mode(&site.src(path), mode);
+    }
+    site.night();
 }
