@@ -246,7 +246,7 @@ fn node_sink(blocks: &mut Blocks<'_>) -> impl FnMut(ChunkRef, Vec<u8>) -> Result
         let as_store = |e: Error| match e {
             Error::Store(e) => manifest::Error::Store(e),
             Error::Manifest(e) => e,
-            Error::Threads(_) => manifest::Error::Store(crate::store::Error::Gone("no threads")),
+            Error::Threads(_) | Error::Unseen { .. } => manifest::Error::Store(crate::store::Error::Gone("no threads")),
         };
         if blocks.missing(&[node.id]).map_err(as_store)?.first() == Some(&true) {
             blocks.add(BlockKind::Manifest, node, bytes, None).map_err(as_store)?;

@@ -74,10 +74,12 @@ impl Feeder<'_> {
             match item {
                 Item::Found(found) => self.found(found, previous)?,
                 Item::Unreadable(path, error) => {
+                    self.require(&path, &error)?;
                     self.carrying = Some(path.clone());
                     self.wait(Waiting::Piece(failed(path, &error, previous)))?;
                 }
                 Item::Unlistable(path, error) => {
+                    self.require(&path, &error)?;
                     self.carrying = Some(path.clone());
                     if !self.is_closed_by_us(&error) {
                         self.wait(Waiting::Piece(failed(path, &error, None)))?;
@@ -87,6 +89,14 @@ impl Feeder<'_> {
         }
         self.advance(None)?;
         self.flush()
+    }
+
+    /// Whoever cannot see the root, or what leads from there to the selected part, has seen nothing: that is no tree to compare with another.
+    fn require(&self, path: &RelPath, error: &io::Error) -> Result<(), Halt> {
+        if !path.is_root() && self.selection.standing_on_walk(path) != Standing::Above {
+            return Ok(());
+        }
+        Err(Halt::Error(Error::Unseen { path: path.clone(), why: error.to_string() }))
     }
 
     /// Moves the parent to `path` and gives its entry there. What it has before is gone from the tree, or carried forward.

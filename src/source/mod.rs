@@ -20,6 +20,7 @@ mod lane;
 mod read;
 pub mod snapshot;
 
+use crate::path::RelPath;
 use crate::{manifest, store};
 
 /// What ends a snapshot. Paths that could not be read do not: they are in the totals.
@@ -31,6 +32,14 @@ pub enum Error {
     /// A manifest could not be read or written.
     #[error(transparent)]
     Manifest(#[from] manifest::Error),
+    /// The root of the tree, or a folder on the way to what is selected, could not be looked at.
+    #[error("the folder {path} of the tree cannot be looked at ({why}), nor anything in it; mend the cause and run the same command again")]
+    Unseen {
+        /// The folder.
+        path: RelPath,
+        /// What the kernel said.
+        why: String,
+    },
     /// Threads could not be started.
     #[error("cannot start threads: {0}")]
     Threads(String),

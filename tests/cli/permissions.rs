@@ -140,6 +140,25 @@ fn a_dir_that_cannot_be_listed_holds_the_run() {
     set_mode(&site.src("d"), 0o755);
 }
 
+/// Nothing is known of a tree when the way to its DIRs is closed: it is neither taken for unchanged nor for empty.
+#[test]
+fn a_folder_above_a_dir_that_cannot_be_entered_ends_the_run_on_either_side() {
+    let site = Site::of_a_user_with(&["above/d"]);
+    site.write("above/d/a", "good");
+    site.give_all_away();
+    let first = site.init();
+    site.write("above/d/a", "newer");
+    for place in [site.src("above"), site.mirror("above")] {
+        set_mode(&place, 0);
+        site.run("-backup data").ended(2).warns(&["the folder above of the tree cannot be looked at (Permission denied"]);
+        set_mode(&place, 0o755);
+        assert_eq!(fs::read(site.mirror("above/d/a")).unwrap(), b"good");
+        assert_eq!(site.snapshots().len(), 1);
+    }
+    let last = site.night();
+    site.all_restore(&[first, last]);
+}
+
 #[test]
 fn a_file_in_a_folder_without_write_permission_can_be_replaced() {
     let site = Site::of_a_user();

@@ -135,7 +135,11 @@ impl Site {
 
     /// As `new`, but the program runs as an ordinary user, to whom everything belongs.
     pub(crate) fn of_a_user() -> Self {
-        let mut site = Self::new();
+        Self::of_a_user_with(&["d"])
+    }
+
+    pub(crate) fn of_a_user_with(dirs: &[&str]) -> Self {
+        let mut site = Self::with(dirs, "");
         site.ordinary = true;
         if we_are_root() {
             // Where the program was built need not be a folder that everybody may enter.
