@@ -116,6 +116,15 @@ impl<'a> Assembler<'a> {
                 self.entry(self.settle(entry, previous))
             }
             Piece::Failed(path, error, previous) => self.failed(&path, &error, previous),
+            Piece::Closed(path, error, kept) => {
+                let what = match (kept, self.of_mirror) {
+                    (false, _) => "nothing that is in it is in this snapshot",
+                    (true, false) => "what was in it when it could be read is kept",
+                    (true, true) => "what is in it is taken to be as it was left",
+                };
+                self.problem(&path, &format!("cannot be read ({error}); {what}"));
+                Ok(())
+            }
         }
     }
 
@@ -142,16 +151,24 @@ impl<'a> Assembler<'a> {
     }
 
     /// Reports a path that could not be read, and keeps its last good version where there is one. On a mirror, what someone changed and nobody can
-    /// read is in no snapshot: it is left out, so that no plan will touch it.
+    /// read is in no snapshot: it is left out, so that no plan will touch it. A folder is in any case, or what is in it would be nowhere.
     fn failed(&mut self, path: &RelPath, error: &str, previous: Option<Entry>) -> Result<(), Error> {
-        let Some(mut entry) = previous.filter(|_| !self.of_mirror) else {
-            self.outcome.totals.problems += 1;
-            self.monitor.problem(path, &format!("cannot be read ({error}) and is not in this snapshot"));
+        let Some(mut entry) = previous.filter(|entry| !self.of_mirror || entry.is_directory()) else {
+            self.problem(path, &format!("cannot be read ({error}) and is not in this snapshot"));
             return Ok(());
         };
-        self.monitor.problem(path, &format!("cannot be read ({error}); its last good version is kept"));
-        entry.flags |= CARRIED_FORWARD;
+        if self.of_mirror {
+            self.problem(path, &format!("cannot be read ({error}); it is taken to be as it was left"));
+        } else {
+            self.monitor.problem(path, &format!("cannot be read ({error}); its last good version is kept"));
+            entry.flags |= CARRIED_FORWARD;
+        }
         self.entry(entry)
+    }
+
+    fn problem(&mut self, path: &RelPath, message: &str) {
+        self.outcome.totals.problems += 1;
+        self.monitor.problem(path, message);
     }
 
     fn entry(&mut self, mut entry: Entry) -> Result<(), Error> {
@@ -166,8 +183,7 @@ impl<'a> Assembler<'a> {
                 _ => {
                     // Its leader may be gone or be another file by now: it stands on its own, as it was.
                     let Some(alone) = self.alone_in_parent(&entry, leader)? else {
-                        self.outcome.totals.problems += 1;
-                        self.monitor.problem(&entry.path, "cannot be read and is not in this snapshot");
+                        self.problem(&entry.path, "cannot be read and is not in this snapshot");
                         return Ok(());
                     };
                     entry = Entry { flags: alone.flags | CARRIED_FORWARD, ..alone };

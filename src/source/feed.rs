@@ -23,6 +23,7 @@ pub(super) struct Feeder<'a> {
     pub(super) selection: &'a Selection,
     pub(super) parent: Option<Cursor<'a>>,
     pub(super) trust: Trust,
+    pub(super) of_mirror: bool,
     pub(super) monitor: &'a dyn Monitor,
     pub(super) streamer: Streamer<'a>,
     pub(super) batch: Batch,
@@ -30,6 +31,8 @@ pub(super) struct Feeder<'a> {
     pub(super) leaders: HashMap<(u64, u64), RelPath>,
     /// Below this path the parent's entries are carried forward.
     pub(super) carrying: Option<RelPath>,
+    /// Below this folder, which has no entry, nothing can have one.
+    pub(super) skipping: Option<RelPath>,
 }
 
 /// Entries waiting to be read together by one worker.
@@ -71,6 +74,9 @@ impl Feeder<'_> {
                 Item::Unreadable(path, _) | Item::Unlistable(path, _) => path,
             };
             let previous = self.advance(Some(path))?;
+            if self.skipping.as_ref().is_some_and(|top| path.is_below(top)) {
+                continue;
+            }
             match item {
                 Item::Found(found) => self.found(found, previous)?,
                 Item::Unreadable(path, error) => {
@@ -82,7 +88,8 @@ impl Feeder<'_> {
                     self.require(&path, &error)?;
                     self.carrying = Some(path.clone());
                     if !self.is_closed_by_us(&error) {
-                        self.wait(Waiting::Piece(failed(path, &error, None)))?;
+                        let kept = self.has_below(&path)?;
+                        self.wait(Waiting::Piece(Piece::Closed(path, error.to_string(), kept)))?;
                     }
                 }
             }
@@ -114,10 +121,16 @@ impl Feeder<'_> {
             let carried = self.carrying.as_ref().is_some_and(|top| entry.path.is_below(top));
             if carried && self.selection.standing(&entry.path) == Standing::Inside {
                 // On a mirror this is not a loss to be marked: what cannot be seen is as it was left, or is found out by who changes it.
-                entry.flags |= if matches!(self.trust, Trust::Before(..)) { 0 } else { CARRIED_FORWARD };
+                entry.flags |= if self.of_mirror { 0 } else { CARRIED_FORWARD };
                 self.wait(Waiting::Piece(Piece::Ready(entry)))?;
             }
         }
+    }
+
+    /// Whether the parent has anything below a path that it was moved to.
+    fn has_below(&mut self, path: &RelPath) -> Result<bool, Halt> {
+        let Some(cursor) = &mut self.parent else { return Ok(false) };
+        Ok(cursor.peek()?.is_some_and(|next| next.path.is_below(path)))
     }
 
     /// An ordinary user's mirror has folders that even its owner may not list, because the source has: they were left so by us.
@@ -131,17 +144,23 @@ impl Feeder<'_> {
             self.carrying = Some(found.path.clone());
         }
         let leader = self.leader(&found)?;
+        let is_retyped = previous.as_ref().is_some_and(|old| old.is_directory() != found.stat.is_directory());
+        // On a mirror it is somebody's change, which is not undone by not seeing it.
+        let previous = previous.filter(|_| !(is_retyped && self.of_mirror));
         if let Some(old) = previous.as_ref().filter(|old| is_unchanged(&found, leader.as_ref(), old, self.trust)) {
             self.monitor.advance(1, old.size());
             return self.wait(Waiting::Piece(Piece::Ready(old.clone())));
         }
         if leader.is_some() || found.stat.kind != FileType::RegularFile {
             self.monitor.advance(1, 0);
-            let piece = read::plain_entry(&found, leader)
-                .map_or_else(|e| failed(found.path.clone(), &e, previous), Piece::Ready);
+            let piece = match read::plain_entry(&found, leader) {
+                Ok(entry) => Piece::Ready(entry),
+                Err(e) => self.unread(&found, &e, previous),
+            };
             return self.wait(Waiting::Piece(piece));
         }
-        if found.stat.size <= SMALL_FILE {
+        // Where a folder was before, what comes of it must be known before the walk goes on.
+        if found.stat.size <= SMALL_FILE && !is_retyped {
             return self.wait(Waiting::Small(found, previous));
         }
         self.flush()?;
@@ -149,12 +168,22 @@ impl Feeder<'_> {
             Ok(()) => {}
             Err(Stopped::Closed) => return Err(Halt::Closed),
             Err(Stopped::Source(e)) => {
-                let pieces = vec![Piece::Again, failed(found.path.clone(), &e, previous)];
+                let pieces = vec![Piece::Again, self.unread(&found, &e, previous)];
                 self.streamer.lane.ready(Parcel { pieces, lease: None })?;
             }
         }
         self.monitor.advance(1, found.stat.size);
         Ok(())
+    }
+
+    /// What could not be read is as it was before: a folder with all that was in it, anything else with nothing below it.
+    fn unread(&mut self, found: &Found, error: &io::Error, previous: Option<Entry>) -> Piece {
+        match (previous.as_ref().is_some_and(Entry::is_directory), found.stat.is_directory()) {
+            (true, false) => self.carrying = Some(found.path.clone()),
+            (false, true) => self.skipping = Some(found.path.clone()),
+            _ => {}
+        }
+        failed(found.path.clone(), error, previous)
     }
 
     /// The first name of an inode that was met before; a new one is remembered.

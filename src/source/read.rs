@@ -50,6 +50,8 @@ pub(super) enum Piece {
     End(Entry, Option<Entry>),
     /// Could not be read; what the parent had.
     Failed(RelPath, String, Option<Entry>),
+    /// A directory, given before, that could not be listed; whether the parent has anything in it, which comes next.
+    Closed(RelPath, String, bool),
 }
 
 /// Pieces in path order, and the lease on their bytes.

@@ -88,11 +88,13 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
                 selection: request.selection,
                 parent,
                 trust: request.trust,
+                of_mirror: request.of_mirror,
                 monitor,
                 streamer,
                 batch: Batch::default(),
                 leaders: HashMap::new(),
                 carrying: None,
+                skipping: None,
             };
             feeder.run(Walk::new(request.root, request.selection, request.filter))
         });

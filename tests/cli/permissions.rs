@@ -1,6 +1,6 @@
 //! What an ordinary user may not read or write: nothing unread is taken for deleted, and nothing is acknowledged that was not written.
 
-use crate::support::{Site, files, names, noise, same, set_mode, tree, we_are_root};
+use crate::support::{PROGRAM, Ran, Site, bare, files, finish, names, noise, same, set_mode, tree, we_are_root};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -101,6 +101,7 @@ fn a_folder_that_cannot_be_listed_keeps_what_was_in_it() {
     fs::write(site.src("d/z"), "changed").unwrap();
     for _ in 0..2 {
         let said = site.run("-backup data").ended(1).warns(&["d/sub: cannot be read (Permission denied"]);
+        let said = said.warns(&["; what was in it when it could be read is kept"]);
         assert!(said.err.lines().count() <= 3, "{said}");
         same(&content, &tree(&site.mirror("d/sub"), &["deep", "other"]), "the folder on the mirror");
         assert_eq!(fs::read(site.mirror("d/z")).unwrap(), b"changed");
@@ -155,6 +156,76 @@ fn a_folder_above_a_dir_that_cannot_be_entered_ends_the_run_on_either_side() {
         assert_eq!(fs::read(site.mirror("above/d/a")).unwrap(), b"good");
         assert_eq!(site.snapshots().len(), 1);
     }
+    let last = site.night();
+    site.all_restore(&[first, last]);
+}
+
+/// Where `/proc` is hidden, the attributes of folders cannot be read, though what is in them can.
+fn without_attributes_of_folders(site: &Site, words: &str) -> Ran {
+    let hide = r#"mount -t tmpfs none /proc && exec "$0" "$@""#;
+    let mut command = bare("unshare", &site.path(""));
+    command.args(["-m", "sh", "-c", hide]).arg(PROGRAM).arg("--tab").arg(site.path("backup.tab"));
+    command.args(words.split_whitespace());
+    finish(command)
+}
+
+#[test]
+fn a_folder_whose_attributes_cannot_be_read_is_kept_as_it_was_or_left_out_with_all_that_is_in_it() {
+    let site = Site::new();
+    site.write("d/known/a", "a");
+    site.write("d/retyped", "a file");
+    let first = site.init();
+    fs::write(site.src("d/known/a"), "a, newer").unwrap();
+    site.write("d/known/b", "b");
+    site.write("d/new/deep/x", "x");
+    fs::remove_file(site.src("d/retyped")).unwrap();
+    site.write("d/retyped/y", "y");
+    for _ in 0..2 {
+        let said = without_attributes_of_folders(&site, "-backup data").ended(1);
+        let said = said.warns(&["d/known: cannot be read", "d/retyped: cannot be read", "its last good version is kept"]);
+        let said = said.warns(&["d/new: cannot be read", "is not in this snapshot"]);
+        assert!(!said.err.contains("d/new/deep"), "{said}");
+        let place = site.restored(site.newest("backup"));
+        for root in [site.mirror(""), place.path().to_path_buf()] {
+            let read = |path: &str| fs::read_to_string(root.join(path)).ok();
+            assert_eq!(read("d/known/a").as_deref(), Some("a, newer"));
+            assert_eq!(read("d/known/b").as_deref(), Some("b"));
+            assert_eq!(read("d/retyped").as_deref(), Some("a file"));
+            assert!(!root.join("d/new").exists());
+        }
+    }
+    let last = site.night();
+    // On the mirror such a folder is not taken for gone.
+    fs::write(site.mirror("d/known/c"), "c").unwrap();
+    fs::remove_file(site.mirror("d/known/c")).unwrap();
+    without_attributes_of_folders(&site, "-backup data")
+        .ended(2)
+        .warns(&["on the mirror: cannot be read", "d/known: ", "it is taken to be as it was left"]);
+    site.night();
+    site.all_restore(&[first, last]);
+}
+
+/// A folder became a file that cannot be read: what was in it is not gone without a word.
+#[test]
+fn a_folder_that_became_an_unreadable_file_is_kept_with_all_that_was_in_it() {
+    let site = Site::of_a_user();
+    site.write("d/x/deep/a", "a");
+    site.write("d/y", "y");
+    site.give_all_away();
+    let first = site.init();
+    let before = site.mirror_tree();
+    fs::remove_dir_all(site.src("d/x")).unwrap();
+    site.write("d/x", "a file now");
+    site.give_all_away();
+    set_mode(&site.src("d/x"), 0);
+    for _ in 0..2 {
+        site.run("-backup data").ended(1).warns(&["d/x: cannot be read", "its last good version is kept"]);
+        let now = site.mirror_tree();
+        for path in ["d/x", "d/x/deep", "d/x/deep/a", "d/y"].map(Path::new) {
+            assert_eq!(now.get(path), before.get(path));
+        }
+    }
+    set_mode(&site.src("d/x"), 0o644);
     let last = site.night();
     site.all_restore(&[first, last]);
 }
