@@ -3,8 +3,8 @@
 //! What must stay true: packs, then the index, then records in ascending order, each durable before the next, so whoever sees a snapshot here
 //! can read all of it that the other store had. What is here already is not copied again: an interrupted import is simply begun again.
 //!
-//! Each pack is proved by its name while it is copied. One that is damaged or cannot be read is reported and left out: `-check` tells which
-//! files needed it. An error of writing ends the import.
+//! Each pack is proved by its name while it is copied. One whose bytes are there and wrong is reported and left out: `-check` tells which files
+//! needed it. One that cannot be read, not even the second time, ends the import, for that may pass; and so does an error of writing.
 
 use super::layout::Layout;
 use super::pack::reader::PackReader;
@@ -62,7 +62,9 @@ impl Store {
         }
         self.index.write().unwrap_or_else(PoisonError::into_inner).flush(&self.layout)?;
         for sequence in records {
-            let bytes = durable::read(&from.layout.snapshot(sequence), RECORD_MAX as u64)?;
+            let path = from.layout.snapshot(sequence);
+            let bytes = durable::read(&path, RECORD_MAX as u64);
+            let bytes = bytes.or_else(|_| durable::read(&path, RECORD_MAX as u64)).map_err(Error::Unreadable)?;
             self.take_record(sequence, &bytes)?;
             done.snapshots += 1;
         }
@@ -73,13 +75,18 @@ impl Store {
     fn new_records(&self, from: &Self, done: &mut Imported, monitor: &dyn Monitor) -> Result<Vec<u64>, Error> {
         let mut new = Vec::new();
         for sequence in from.sequences()? {
-            match (from.sealed_record(sequence), self.sealed_record(sequence)) {
+            let theirs = match from.sealed_record(sequence) {
+                Err(Error::Fs(_)) => from.sealed_record(sequence),
+                other => other,
+            };
+            match (theirs, self.sealed_record(sequence)) {
                 (Ok((_, theirs)), Ok((_, ours))) if theirs != ours => {
                     let (ours, theirs) = (shown_path(self.layout.root()), shown_path(from.layout.root()));
                     return Err(Error::Conflict { sequence, ours, theirs });
                 }
                 (Ok(_), Err(Error::NoSnapshot(_) | Error::Damaged { .. })) => new.push(sequence),
                 (_, Ok(_)) => {}
+                (Err(Error::Fs(e)), _) => return Err(Error::Unreadable(e)),
                 (Ok(_), Err(e)) => return Err(e),
                 (Err(e), _) => {
                     monitor.wrong(&format!("{e}; the snapshot is left out of the history that is copied"));
@@ -111,10 +118,9 @@ impl Store {
     fn copy_pack(&self, from: &Self, name: Id) -> Result<Result<FinishedPack, String>, Error> {
         let path = from.layout.pack(&name);
         let aside = self.layout.packs().join(format!("{}import.pack", durable::TMP));
-        durable::remove_if_any(&aside)?;
-        let found = match copy(&path, &aside)? {
-            Ok(found) => found,
-            Err(e) => return Ok(Err(e.to_string())),
+        let found = match copy(&path, &aside) {
+            Err(Error::Unreadable(_)) => copy(&path, &aside)?,
+            other => other?,
         };
         if found != name {
             durable::remove(&aside)?;
@@ -157,18 +163,17 @@ fn packs_in(layout: &Layout) -> Result<BTreeMap<Id, u64>, Error> {
 }
 
 /// Copies a file and makes it durable; gives the hash of its bytes. An error of reading is another matter than one of writing.
-fn copy(from: &Path, to: &Path) -> Result<Result<Id, FsError>, Error> {
-    let mut input = match File::open(from) {
-        Ok(file) => file.take(PACK_MAX + 1),
-        Err(e) => return Ok(Err(FsError::new("open", from, e))),
-    };
+fn copy(from: &Path, to: &Path) -> Result<Id, Error> {
+    let unreadable = |doing, e| Error::Unreadable(FsError::new(doing, from, e));
+    let mut input = File::open(from).map_err(|e| unreadable("open", e))?.take(PACK_MAX + 1);
+    durable::remove_if_any(to)?;
     let mut output = durable::create(to)?;
     let (mut hasher, mut buffer) = (blake3::Hasher::new(), vec![0; STEP]);
     loop {
         let read = match input.read(&mut buffer) {
             Ok(read) => read,
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(e) => return Ok(Err(FsError::new("read", from, e))),
+            Err(e) => return Err(unreadable("read", e)),
         };
         let bytes = buffer.get(..read).unwrap_or_default();
         if bytes.is_empty() {
@@ -178,5 +183,5 @@ fn copy(from: &Path, to: &Path) -> Result<Result<Id, FsError>, Error> {
         output.write_all(bytes).map_err(|e| FsError::new("write", to, e))?;
     }
     output.sync_data().map_err(|e| FsError::new("sync", to, e))?;
-    Ok(Ok(Id::from_bytes(*hasher.finalize().as_bytes())))
+    Ok(Id::from_bytes(*hasher.finalize().as_bytes()))
 }

@@ -76,6 +76,12 @@ pub enum Error {
         /// The one it comes from.
         theirs: String,
     },
+    /// A file of the store that the history is copied from cannot be read.
+    #[error(
+        "{0}: nobody knows whether that lasts, so the copying of the history ends here, and the same command goes on with it. If that file \
+         stays unreadable, move it out of its folder: then the history is copied without it, and what is lost is named"
+    )]
+    Unreadable(fs::Error),
     /// A write failed before, and nothing more is taken: what the first error was.
     #[error("{0}")]
     Poisoned(String),

@@ -2,7 +2,7 @@
 
 use crate::support::{Ran, Site, Tree, finish, names, noise, reader, same, set_mode, set_mtime, tree, we_are_root};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
@@ -542,11 +542,10 @@ fn a_damaged_pack_is_left_out_and_told_and_the_rest_of_the_history_comes() {
     site.init();
     site.write("d/big", noise(2, 2 << 20));
     site.night();
-    let packs = site.packs();
-    let largest = packs.iter().max_by_key(|path| path.metadata().unwrap().len()).unwrap();
-    let mut bytes = fs::read(largest).unwrap();
+    let largest = largest(&site.packs());
+    let mut bytes = fs::read(&largest).unwrap();
     bytes[1_000_000] ^= 1;
-    fs::write(largest, bytes).unwrap();
+    fs::write(&largest, bytes).unwrap();
     let name = largest.file_name().unwrap().to_string_lossy().into_owned();
     site.run("-swap data").ended(0);
     let said = site.run("-backup --init data").ended(1);
@@ -557,6 +556,45 @@ fn a_damaged_pack_is_left_out_and_told_and_the_rest_of_the_history_comes() {
     site.run(&format!("-restore data --snapshot 2 --to {}", out.display())).ended(0);
     assert_eq!(fs::read(out.join("d/big")).unwrap(), noise(2, 2 << 20));
     site.run("-backup data").ended(0);
+}
+
+/// A disk that cannot read may be able to tomorrow: then nothing may be missing. One that never can is not waited for.
+#[test]
+fn what_cannot_be_read_of_the_history_ends_the_run_until_it_is_read_or_moved_away() {
+    let site = started();
+    site.run("-swap data").ended(0);
+    let away = site.path("away");
+    for (file, lost) in [(site.mirror(".backup/store/snapshots/000001"), false), (largest(&site.packs()), true)] {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        fs::rename(&file, &away).unwrap();
+        // A folder can be opened and not read.
+        fs::create_dir(&file).unwrap();
+        for _ in 0..2 {
+            let said = site.run("-backup --init data").ended(2);
+            said.warns(&[
+                "cannot read ",
+                &name,
+                "Is a directory",
+                "the same command goes on",
+                "move it out of its folder",
+            ]);
+            assert!(!site.src(".backup/role").exists());
+            assert!(names(&site.src(".backup/store/snapshots")).is_empty());
+        }
+        fs::remove_dir(&file).unwrap();
+        if lost {
+            let said = site.run("-backup --init data").ended(1);
+            said.warns(&[&name, "it is missing"]).says(&["data: snapshot 3: "]);
+        } else {
+            fs::rename(&away, &file).unwrap();
+        }
+    }
+    same(&site.mirror_tree(), &site.source_tree(), "the new mirror");
+    site.run("-backup data").ended(0).in_peace();
+}
+
+fn largest(files: &BTreeSet<PathBuf>) -> PathBuf {
+    files.iter().max_by_key(|path| path.metadata().unwrap().len()).unwrap().clone()
 }
 
 #[test]
