@@ -48,6 +48,13 @@ fn raise_file_limit() {
     let _unraised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
+/// Rayon's own threads are started before anything is done: where they are started when they are first wanted, a failure is a panic.
+fn start_workers() -> Result<(), Failure> {
+    let started = rayon::ThreadPoolBuilder::new().build_global();
+    started
+        .map_err(|e| Failure { message: crate::source::Error::Threads(e.to_string()).to_string(), exit: Exit::Failed })
+}
+
 /// A command that ended with a message.
 struct Failure {
     message: String,
@@ -71,6 +78,9 @@ fn run(args: Args, out: Out) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     };
     let table = table::Found::load(args.tab.as_deref())?;
+    if !matches!(command, Command::Targets | Command::Status { .. } | Command::Snapshots { .. }) {
+        start_workers()?;
+    }
     match command {
         Command::Targets => Ok(targets::run(&table, out)),
         Command::Status { target } => Ok(status::run(table.target(&target)?, out)),

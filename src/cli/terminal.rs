@@ -26,6 +26,9 @@ impl Terminal {
         let show = std::io::stderr().is_terminal() && !out.quiet && !out.json;
         // Nothing is drawn before the first phase has begun.
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        if show {
+            keep_moving(&bar);
+        }
         Self {
             target: target.to_owned(),
             out,
@@ -55,6 +58,20 @@ impl Terminal {
     }
 }
 
+/// Draws the bar now and then, for as long as it is not finished, whatever the work does. Where no thread can be had it moves with the work only; the
+/// ticker of `indicatif` would panic.
+fn keep_moving(bar: &ProgressBar) {
+    let bar = bar.downgrade();
+    let draw = move || {
+        while let Some(bar) = bar.upgrade().filter(|bar| !bar.is_finished()) {
+            bar.tick();
+            drop(bar);
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    };
+    let _without = std::thread::Builder::new().spawn(draw);
+}
+
 impl Monitor for Terminal {
     fn begin(&self, phase: Phase, _files: Option<u64>, bytes: Option<u64>) {
         let word = match phase {
@@ -80,7 +97,6 @@ impl Monitor for Terminal {
         self.bar.set_message("0 files");
         if self.show {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
-            self.bar.enable_steady_tick(Duration::from_millis(200));
         }
     }
 

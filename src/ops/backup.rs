@@ -197,7 +197,9 @@ impl Run<'_> {
         }
         std::thread::scope(|scope| {
             let quietly = Quietly(self.context.monitor);
-            let look = scope.spawn(move || self.mirror.look(&self.selection, &quietly));
+            let look = move || self.mirror.look(&self.selection, &quietly);
+            let look = std::thread::Builder::new().spawn_scoped(scope, look);
+            let look = look.map_err(|e| crate::source::Error::Threads(e.to_string()))?;
             let taken = self.take(self.mirror, None);
             let look = look
                 .join()

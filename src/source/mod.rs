@@ -41,6 +41,6 @@ pub enum Error {
         why: String,
     },
     /// Threads could not be started.
-    #[error("cannot start threads: {0}")]
+    #[error("cannot start threads: {0}; look how many processes there are, and may be (ulimit -u), and run it again")]
     Threads(String),
 }

@@ -69,7 +69,7 @@ pub struct Taken {
 /// Reads the tree and puts what is new into the store.
 pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor) -> Result<Taken, Error> {
     let pool = rayon::ThreadPoolBuilder::new().thread_name(|n| format!("worker {n}")).build();
-    let pool = Arc::new(pool.map_err(|e| Error::Threads(e.to_string()))?);
+    let pool = Arc::new(pool.map_err(no_thread)?);
     let budget = Budget::new(IN_FLIGHT);
     let (parcels_in, parcels_out) = lane(&pool, 64);
     let (blocks_in, blocks_out) = lane(&pool, 16);
@@ -81,7 +81,10 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
     let mut assembler = Assembler::new(blocks, monitor, &in_parent, request.of_mirror);
     std::thread::scope(|scope| {
         let budget = &budget;
-        let feeder = scope.spawn(move || {
+        // If one cannot be started, its end of the lane goes, and those that have been started stop.
+        let start = std::thread::Builder::new;
+        let writer = start().spawn_scoped(scope, move || write(blocks_out, store, &in_flight)).map_err(no_thread)?;
+        let feeder = move || {
             let cutter = Cutter::new(request.chunker);
             let streamer = Streamer { lane: &parcels_in, budget, cutter, buffer: Vec::new() };
             let feeder = Feeder {
@@ -97,13 +100,13 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
                 skipping: None,
             };
             feeder.run(Walk::new(request.root, request.selection, request.filter))
-        });
-        let writer = scope.spawn(move || write(blocks_out, store, &in_flight));
+        };
+        let feeder = start().spawn_scoped(scope, feeder).map_err(no_thread)?;
         let mut parcels = parcels_out;
         let assembled = parcels.try_for_each(|parcel| assembler.take(parcel));
         // On an error the lane is closed here, so that the feeder stops.
         drop(parcels);
-        let fed = feeder.join().unwrap_or(Err(Halt::Error(Error::Threads("the feeder died".to_owned()))));
+        let fed = feeder.join().unwrap_or(Err(Halt::Error(store::Error::Gone("the feeder died").into())));
         let failure = match (assembled, fed) {
             (Err(e), _) | (Ok(()), Err(Halt::Error(e))) => Some(e),
             (Ok(()), _) => None,
@@ -123,6 +126,10 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
             Taken { root, totals, users, groups }
         })
     })
+}
+
+fn no_thread(e: impl std::fmt::Display) -> Error {
+    Error::Threads(e.to_string())
 }
 
 fn lookup(parent: Option<ChunkRef>, store: &dyn ChunkStore, path: &RelPath) -> Result<Option<Entry>, manifest::Error> {

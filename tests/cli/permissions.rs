@@ -345,3 +345,29 @@ fn what_cannot_be_read_after_a_held_run_keeps_its_last_good_version() {
     assert_eq!(fs::read(place.path().join("d/sub/file")).unwrap(), b"last good");
     set_mode(&site.src("d/sub"), 0o755);
 }
+
+/// Threads are processes to the system, and a user may have only so many.
+#[test]
+fn where_no_thread_can_be_started_the_run_ends_with_a_message() {
+    let site = Site::of(61_997);
+    site.write("d/a", noise(1, 2 << 20));
+    (0..100).for_each(|n| site.write(format!("d/{n}"), format!("{n}")));
+    let mut codes = Vec::new();
+    for limit in 1..24 {
+        site.write("d/a", noise(limit, 2 << 20));
+        site.give_all_away();
+        let free = site.command(["-backup", "--init", "data"]);
+        let mut command = bare("prlimit", &site.path(""));
+        command.arg(format!("--nproc={limit}")).arg(free.get_program()).args(free.get_args());
+        let said = finish(command);
+        if said.code == 2 {
+            let said = said.warns(&["cannot start threads: ", "Resource temporarily unavailable", "(ulimit -u)"]);
+            assert_eq!(said.err.lines().count(), 1, "{said}");
+            codes.push(2);
+        } else {
+            codes.push(said.ended(0).code);
+        }
+    }
+    assert!(we_are_root() && codes.first() == Some(&2) && codes.last() == Some(&0), "{codes:?}");
+    site.mirror_equals_source();
+}

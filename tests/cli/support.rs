@@ -79,6 +79,7 @@ pub(crate) fn finish(command: Command) -> Ran {
     let code = done.status.code().unwrap_or(-1);
     let ran = Ran { code, out: text(done.stdout), err: text(done.stderr), line: line.join(" ") };
     assert!(!ran.err.contains("panicked"), "a panic in {ran}");
+    assert!(!(ran.err.clone() + &ran.out).contains("data: data: "), "the target is named twice in {ran}");
     assert!([0, 1, 2, 3, 4, 64].contains(&ran.code), "an odd exit code: {ran}");
     ran
 }
@@ -103,7 +104,8 @@ pub(crate) struct Night {
 pub(crate) struct Site {
     folder: TempDir,
     dirs: Vec<String>,
-    ordinary: bool,
+    /// Who runs the program, if not we.
+    user: Option<u32>,
     program: PathBuf,
 }
 
@@ -124,7 +126,7 @@ impl Site {
     pub(crate) fn with(dirs: &[&str], lines: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("backup-cli-").tempdir().unwrap();
         let dirs: Vec<String> = dirs.iter().map(|&dir| dir.to_owned()).collect();
-        let site = Self { folder, dirs, ordinary: false, program: PROGRAM.into() };
+        let site = Self { folder, dirs, user: None, program: PROGRAM.into() };
         fs::create_dir_all(site.src("")).unwrap();
         for dir in site.dirs.iter().filter(|dir| *dir != ".") {
             fs::create_dir_all(site.src(dir)).unwrap();
@@ -139,34 +141,42 @@ impl Site {
     }
 
     pub(crate) fn of_a_user_with(dirs: &[&str]) -> Self {
-        let mut site = Self::with(dirs, "");
-        site.ordinary = true;
+        Self::with(dirs, "").belonging_to(NOBODY)
+    }
+
+    /// As `of_a_user`, of one that perhaps nobody else is.
+    pub(crate) fn of(user: u32) -> Self {
+        Self::new().belonging_to(user)
+    }
+
+    fn belonging_to(mut self, user: u32) -> Self {
         if we_are_root() {
+            self.user = Some(user);
             // Where the program was built need not be a folder that everybody may enter.
-            site.program = site.path("backup-program");
-            fs::copy(PROGRAM, &site.program).unwrap();
-            fs::set_permissions(site.path(""), fs::Permissions::from_mode(0o755)).unwrap();
-            site.give_all_away();
+            self.program = self.path("backup-program");
+            fs::copy(PROGRAM, &self.program).unwrap();
+            fs::set_permissions(self.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+            self.give_all_away();
         }
-        site
+        self
     }
 
     /// What the test made belongs to the user that runs the program.
     pub(crate) fn give_all_away(&self) {
-        fn give(path: &Path) {
+        fn give(path: &Path, user: u32) {
             let facts = path.symlink_metadata().unwrap();
             // A needless chown would change ctimes on the mirror, too.
-            if (facts.uid(), facts.gid()) != (NOBODY, NOBODY) {
-                std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+            if (facts.uid(), facts.gid()) != (user, user) {
+                std::os::unix::fs::lchown(path, Some(user), Some(user)).unwrap();
             }
             if facts.is_dir() {
                 for name in &names(path) {
-                    give(&path.join(name));
+                    give(&path.join(name), user);
                 }
             }
         }
-        if self.ordinary && we_are_root() {
-            give(&self.path(""));
+        if let Some(user) = self.user {
+            give(&self.path(""), user);
         }
     }
 
@@ -202,9 +212,9 @@ impl Site {
 
     /// The program with these words, to be run in the site's folder with its table.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
-        let mut command = if self.ordinary && we_are_root() {
+        let mut command = if let Some(user) = self.user {
             let mut command = bare("setpriv", &self.path(""));
-            let id = NOBODY.to_string();
+            let id = user.to_string();
             command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]).arg(&self.program);
             command
         } else {
