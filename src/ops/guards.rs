@@ -91,13 +91,13 @@ pub(super) fn place_is_no_mirror(place: &Path, ends: &Ends<'_>, tops: &[RelPath]
     Err(Error::Refused(message))
 }
 
-/// Refuses a mirror that lies, through symlinks, in what it is a mirror of: the table sees only names.
+/// Refuses a mirror that lies, through symlinks or bind mounts, in what it is a mirror of: the table sees only names.
 pub(super) fn mirror_is_outside(ends: &Ends<'_>) -> Result<(), Error> {
     let Some((ours, dir)) = over(ends.source, &ends.target.dirs, ends) else { return Ok(()) };
     let (ours, source) = (shown_path(ours), shown_path(ends.source));
     Err(Error::Refused(format!(
         "MIRROR {ours} really lies in DIR {dir} of SOURCE {source}, and would hold itself (nothing was written). Look where its symlinks \
-         lead, and correct backup.tab"
+         lead and what is mounted there, and correct backup.tab"
     )))
 }
 
@@ -106,14 +106,25 @@ fn over<'t>(tree: &Path, tops: &'t [RelPath], ends: &Ends<'t>) -> Option<(&'t Pa
     let tree = durable::real_path(tree);
     let own = Home::of(&tree);
     let meet = |top: &RelPath, ours: &Path| {
-        let top = tree.join(top.as_path());
+        let place = tree.join(top.as_path());
         // `.backup` at the root of a tree is never part of it.
-        !ours.starts_with(own.root()) && (ours.starts_with(&top) || top.starts_with(ours))
+        !ours.starts_with(own.root())
+            && (is_in(ours, &place) || is_in(&place, ours) || is_same(&ours.join(top.as_path()), &place))
     };
     ends.written().find_map(|ours| {
         let real = durable::real_path(ours);
         tops.iter().find(|top| meet(top, &real)).map(|top| (ours, top))
     })
+}
+
+/// Whether a path is a folder or lies in it, by its name or, as one folder may be mounted at two places, by what is there.
+fn is_in(path: &Path, folder: &Path) -> bool {
+    path.starts_with(folder) || path.ancestors().any(|above| is_same(above, folder))
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let what = |path: &Path| Some(Dir::open(path).ok()?.stat_self().ok()?).map(|stat| (stat.device, stat.inode));
+    what(one).is_some_and(|one| what(other) == Some(one))
 }
 
 /// What is wrong with the DIRs of a source, so that the run must be held.

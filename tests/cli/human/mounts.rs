@@ -258,3 +258,27 @@ fn a_mirror_bound_into_a_dir_of_its_source_is_not_entered() {
     assert!(fs::read_dir(site.mirror("d/here")).unwrap().next().is_none());
     hoard.is_kept(&["mirror"]);
 }
+
+#[test]
+fn a_source_and_a_mirror_that_are_one_folder_by_a_bind_mount_are_refused() {
+    let site = archive();
+    let hoard = Hoard::of(&site, &["src", "mirror"]);
+    fs::create_dir_all(site.path("new/d")).unwrap();
+    rows(&site, "src", "new", "");
+    let (before, none) = (tree(&site.src(""), &["."]), tree(&site.path("new"), &["."]));
+    for (from, to) in [("", "new"), ("d", "new/d"), ("d", "new")] {
+        let mount = format!("mount --bind {} {}", site.src(from).display(), site.path(to).display());
+        for words in ["-backup --init data", "-backup data"] {
+            let said = typed_after(&site, &mount, words).ended(2);
+            said.warns(&[
+                "MIRROR ",
+                "new really lies in DIR d of SOURCE ",
+                "what is mounted there",
+                "(nothing was written)",
+            ]);
+        }
+        same(&before, &tree(&site.src(""), &["."]), "the source");
+        same(&none, &tree(&site.path("new"), &["."]), "the mount point");
+    }
+    hoard.is_kept(&["src", "mirror"]);
+}
