@@ -10,7 +10,9 @@ use super::{Failure, size, time};
 use crate::format::snapshot::Record;
 use crate::fs::clock;
 use crate::ops::Context;
-use crate::ops::backup::{self, Options, Report};
+use crate::ops::backup::Options;
+use crate::ops::run::Report;
+use crate::ops::{approve, backup};
 use crate::table::Target;
 use crate::tree::apply::Applied;
 use serde_json::{Value, json};
@@ -39,7 +41,7 @@ pub(super) fn approve(
     out: Out,
 ) -> Result<Exit, Failure> {
     let target = found.target(name)?;
-    with_context(found, target, verbose, out, |context| backup::approve(target, number, context))
+    with_context(found, target, verbose, out, |context| approve::approve(target, number, context))
 }
 
 fn with_context(

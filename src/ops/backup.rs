@@ -1,26 +1,22 @@
-//! `-backup`: guards, snapshot of SOURCE, materialise MIRROR (floor 5). And `-approve`, which carries out a run that was held.
+//! `-backup`: guards, snapshot of SOURCE, materialise MIRROR (floor 5).
 
 use super::guards::Reasons;
 use super::loss::Nights;
 use super::places::{Ends, open_tree};
+use super::run::{Quietly, Report, Run};
 use super::{Context, Error, drafts, guards, room};
 use crate::entry::ChunkRef;
 use crate::format::role::State;
 use crate::format::snapshot::{Kind, Record};
-use crate::fs::dir::Dir;
 use crate::manifest::cursor::Cursor;
-use crate::manifest::diff::Diff;
 use crate::mirror::look::{self, Drift, Look};
 use crate::mirror::service::{Draft, MirrorService};
-use crate::monitor::{Monitor, Phase};
-use crate::path::{RelPath, shown};
-use crate::scan::selection::Selection;
+use crate::monitor::Phase;
+use crate::path::shown;
 use crate::source::snapshot::{Request, Taken, Trust, take};
 use crate::store::chunks::ChunkStore;
 use crate::store::dry::Dry;
 use crate::table::Target;
-use crate::tree::apply::Applied;
-use crate::tree::plan::{Plan, Scope, Survey, survey};
 use std::sync::Arc;
 
 /// Options of the command.
@@ -32,67 +28,6 @@ pub struct Options {
     pub dry_run: bool,
     /// Read every file of the source, whatever its times say.
     pub reread: bool,
-}
-
-/// How it ended.
-#[derive(Clone, Debug)]
-pub enum Report {
-    /// The mirror holds the snapshot.
-    Done {
-        /// The snapshot.
-        record: Record,
-        /// What was done to the mirror.
-        applied: Applied,
-        /// Packs and records of the history that could not be taken over after a swap; each was reported.
-        lost: u64,
-    },
-    /// The snapshot is taken; the mirror tree was not touched.
-    Held {
-        /// The snapshot of the source.
-        record: Record,
-        /// The snapshot of what was found on the mirror, where that was changed.
-        rescue: Option<u64>,
-        /// Why.
-        reasons: Reasons,
-    },
-    /// What would be done to the mirror.
-    Dry {
-        /// What the source amounts to.
-        taken: Taken,
-        /// What would be done to the mirror.
-        survey: Survey,
-        /// Why it would be held.
-        reasons: Reasons,
-    },
-}
-
-/// Tells nobody of progress, which is another thread's, but of problems.
-struct Quietly<'a>(&'a dyn Monitor);
-
-impl Monitor for Quietly<'_> {
-    fn begin(&self, _phase: Phase, _files: Option<u64>, _bytes: Option<u64>) {}
-    fn advance(&self, _files: u64, _bytes: u64) {}
-    fn problem(&self, path: &RelPath, message: &str) {
-        self.0.problem(path, &format!("on the mirror: {message}"));
-    }
-    fn wrong(&self, message: &str) {
-        self.0.wrong(message);
-    }
-    fn note(&self, message: &str) {
-        self.0.note(message);
-    }
-}
-
-/// Everything that a run has at hand.
-struct Run<'a> {
-    ends: Ends<'a>,
-    mirror: &'a dyn MirrorService,
-    source: Arc<Dir>,
-    selection: Selection,
-    /// The newest good snapshot of the source.
-    parent: Option<Record>,
-    context: Context<'a>,
-    reread: bool,
 }
 
 /// Takes a snapshot of the source and brings the mirror up to it.
@@ -161,11 +96,6 @@ impl Run<'_> {
             None => None,
         };
         room::before_a_run(&self.ends, &self.source, &self.selection, parent)
-    }
-
-    /// Why the mirror tree cannot be written to as planned, if so.
-    fn no_room(&self, survey: &Survey) -> Result<Option<String>, Error> {
-        room::for_a_tree(self.ends.mirror, survey.need)
     }
 
     /// A snapshot of the source. What cannot be read is carried forward from the parent; where there is none yet, from what a tree that becomes a
@@ -275,34 +205,6 @@ impl Run<'_> {
         Ok(Report::Done { record, applied, lost })
     }
 
-    /// Whether the tree is on its way to a snapshot that is not the one it shall be brought to now: should this run be interrupted, too, nobody would
-    /// know any more what came from where.
-    fn is_of_two_runs(&self, look: &Look, to: ChunkRef) -> Result<bool, Error> {
-        let State::Publishing(from, coming) = self.mirror.role().state else { return Ok(false) };
-        if self.mirror.record(coming)?.root == to {
-            return Ok(false);
-        }
-        Ok(from == 0 || self.mirror.record(from)?.root != look.taken.root)
-    }
-
-    fn publish(&self, look: &Look, record: &Record) -> Result<Applied, Error> {
-        Ok(self.mirror.publish(look, record, &self.selection, self.context.monitor)?)
-    }
-
-    fn rescue(&self, look: &Look, note: &str) -> Result<u64, Error> {
-        Ok(drafts::rescue(self.mirror, &self.ends, look, self.context, note)?.sequence)
-    }
-
-    fn scope(&self) -> Scope<'_> {
-        Scope { selection: &self.selection, delete: true, owners: crate::fs::clock::is_root() }
-    }
-
-    fn survey(&self, chunks: &dyn ChunkStore, from: ChunkRef, to: ChunkRef) -> Result<Survey, Error> {
-        let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
-        let plan = Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(to)?)), self.scope());
-        Ok(survey(plan, chunks.reader()?.as_mut())?)
-    }
-
     fn dry(&self, dry: &Dry<'_>, look: &Look) -> Result<Report, Error> {
         let taken = self.take(dry, None)?;
         let reasons = self.reasons(look, taken.root, dry)?;
@@ -310,59 +212,4 @@ impl Run<'_> {
         let survey = self.survey(dry, from, taken.root)?;
         Ok(Report::Dry { taken, survey, reasons })
     }
-}
-
-/// Carries out a held run: the mirror becomes what the source was then.
-pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> Result<Report, Error> {
-    let ends = Ends::of(target)?;
-    let local = ends.open_mirror(context)?;
-    let mirror: &dyn MirrorService = &local;
-    let held = match sequence {
-        Some(n) => Some(mirror.record(n)?).filter(|record| record.kind == Kind::Held),
-        None => mirror.newest(|record| record.kind == Kind::Held)?,
-    };
-    let held = held.ok_or_else(|| no_held_run(mirror, sequence))?;
-    let later = mirror.newest(|record| record.kind == Kind::Backup)?.filter(|record| record.sequence > held.sequence);
-    if let Some(later) = later {
-        let message =
-            format!("snapshot {} is newer and on the mirror: nothing to approve (nothing was written)", later.sequence);
-        return Err(Error::Refused(message));
-    }
-    let source = open_tree(ends.mirror, "MIRROR")?;
-    let run = Run { ends, mirror, source, selection: ends.selection()?, parent: None, context, reread: false };
-    mirror.tidy(context.now, context.monitor)?;
-    let mut look = mirror.look(&run.selection, &Quietly(context.monitor))?;
-    // A tree that has yet to be adopted never drifted, and yet what is in it is in no snapshot.
-    let adopting = mirror.role().state == State::Empty;
-    mirror.settle()?;
-    let survey = run.survey(mirror, look.taken.root, held.root)?;
-    if let Some(why) = run.no_room(&survey)? {
-        return Err(Error::Refused(format!("{why} (the mirror was not touched)")));
-    }
-    if survey.destroys() && (adopting || !look.drift.is_empty()) || run.is_of_two_runs(&look, held.root)? {
-        look.recorded = Some(run.rescue(&look, "found on the mirror when a held run was approved")?);
-    }
-    let draft = Draft {
-        kind: Kind::Backup,
-        time: held.time,
-        source: held.source.clone(),
-        dirs: held.dirs.clone(),
-        root: held.root,
-        totals: held.totals,
-        users: held.users.clone(),
-        groups: held.groups.clone(),
-        note: format!("approved; it was held as snapshot {}", held.sequence),
-    };
-    let record = mirror.commit(draft)?;
-    let applied = run.publish(&look, &record)?;
-    Ok(Report::Done { record, applied, lost: 0 })
-}
-
-/// There is none, or it has another number than was typed.
-fn no_held_run(mirror: &dyn MirrorService, typed: Option<u64>) -> Error {
-    let newest = mirror.newest(|record| record.kind == Kind::Held).ok().flatten();
-    Error::Refused(match (typed, newest) {
-        (Some(n), Some(held)) => format!("snapshot {n} is no held run; the newest held run is {}", held.sequence),
-        _ => "there is no held run to approve; see -snapshots".to_owned(),
-    })
 }

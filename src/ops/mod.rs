@@ -1,5 +1,6 @@
 //! The verbs (floor 5): one file each. They put the rooms below together and decide what an operator's command means.
 
+pub mod approve;
 pub mod backup;
 pub mod check;
 mod drafts;
@@ -9,6 +10,7 @@ mod owners;
 pub mod places;
 pub mod restore;
 mod room;
+pub mod run;
 pub mod snapshots;
 mod stage;
 pub mod swap;

@@ -1,0 +1,64 @@
+//! `-approve`: carries out a run that was held (floor 5).
+
+use super::places::{Ends, open_tree};
+use super::run::{Quietly, Report, Run};
+use super::{Context, Error};
+use crate::format::role::State;
+use crate::format::snapshot::Kind;
+use crate::mirror::service::{Draft, MirrorService};
+use crate::table::Target;
+
+/// Carries out a held run: the mirror becomes what the source was then.
+pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> Result<Report, Error> {
+    let ends = Ends::of(target)?;
+    let local = ends.open_mirror(context)?;
+    let mirror: &dyn MirrorService = &local;
+    let held = match sequence {
+        Some(n) => Some(mirror.record(n)?).filter(|record| record.kind == Kind::Held),
+        None => mirror.newest(|record| record.kind == Kind::Held)?,
+    };
+    let held = held.ok_or_else(|| no_held_run(mirror, sequence))?;
+    let later = mirror.newest(|record| record.kind == Kind::Backup)?.filter(|record| record.sequence > held.sequence);
+    if let Some(later) = later {
+        let message =
+            format!("snapshot {} is newer and on the mirror: nothing to approve (nothing was written)", later.sequence);
+        return Err(Error::Refused(message));
+    }
+    let source = open_tree(ends.mirror, "MIRROR")?;
+    let run = Run { ends, mirror, source, selection: ends.selection()?, parent: None, context, reread: false };
+    mirror.tidy(context.now, context.monitor)?;
+    let mut look = mirror.look(&run.selection, &Quietly(context.monitor))?;
+    // A tree that has yet to be adopted never drifted, and yet what is in it is in no snapshot.
+    let adopting = mirror.role().state == State::Empty;
+    mirror.settle()?;
+    let survey = run.survey(mirror, look.taken.root, held.root)?;
+    if let Some(why) = run.no_room(&survey)? {
+        return Err(Error::Refused(format!("{why} (the mirror was not touched)")));
+    }
+    if survey.destroys() && (adopting || !look.drift.is_empty()) || run.is_of_two_runs(&look, held.root)? {
+        look.recorded = Some(run.rescue(&look, "found on the mirror when a held run was approved")?);
+    }
+    let draft = Draft {
+        kind: Kind::Backup,
+        time: held.time,
+        source: held.source.clone(),
+        dirs: held.dirs.clone(),
+        root: held.root,
+        totals: held.totals,
+        users: held.users.clone(),
+        groups: held.groups.clone(),
+        note: format!("approved; it was held as snapshot {}", held.sequence),
+    };
+    let record = mirror.commit(draft)?;
+    let applied = run.publish(&look, &record)?;
+    Ok(Report::Done { record, applied, lost: 0 })
+}
+
+/// There is none, or it has another number than was typed.
+fn no_held_run(mirror: &dyn MirrorService, typed: Option<u64>) -> Error {
+    let newest = mirror.newest(|record| record.kind == Kind::Held).ok().flatten();
+    Error::Refused(match (typed, newest) {
+        (Some(n), Some(held)) => format!("snapshot {n} is no held run; the newest held run is {}", held.sequence),
+        _ => "there is no held run to approve; see -snapshots".to_owned(),
+    })
+}
