@@ -11,11 +11,12 @@ use crate::chunk::cut::Chunker;
 use crate::format::config::{Config, StoreId};
 use crate::format::role::{Role, State};
 use crate::fs::lock::Lock;
+use crate::fs::space::Need;
 use crate::fs::{Error as FsError, clock, durable};
 use crate::monitor::{Monitor, Silent};
 use crate::path::{shown, shown_path};
 use crate::store::Store;
-use crate::store::import::Imported;
+use crate::store::import::{self, Imported};
 use std::path::Path;
 
 /// Makes a new mirror, or leaves one of this target that exists as it is. A tree that is there already is adopted by the first backup.
@@ -35,6 +36,12 @@ pub fn init_after_swap(
 ) -> Result<Imported, Error> {
     let (from, _lock) = history(promoted)?;
     make(place, Some(&from), random, monitor)
+}
+
+/// The room that the history takes which [`init_after_swap`] copies.
+pub fn room_for_history(place: &Place<'_>, promoted: &Place<'_>) -> Result<Need, Error> {
+    let store = |place: &Place<'_>| place.store_path(&Home::of(place.mirror));
+    Ok(import::room_for(&store(promoted), &store(place))?)
 }
 
 /// The store of a place that was promoted, under the lock of that place.

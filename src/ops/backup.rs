@@ -37,7 +37,7 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
     guards::mirror_is_outside(&ends)?;
     let source = open_tree(ends.source, "SOURCE")?;
     let selection = ends.selection()?;
-    let is_new = options.init && !options.dry_run && !ends.has_mirror()?;
+    let is_new = options.init && !options.dry_run && (!ends.has_mirror()? || ends.waits_for_mirror()?.is_some());
     if is_new {
         room::before_a_run(&ends, &source, &selection, None)?;
     }

@@ -3,6 +3,7 @@
 use super::{Context, Error};
 use crate::format::role::{Role, State};
 use crate::fs::dir::Dir;
+use crate::fs::space::Need;
 use crate::mirror::home::Home;
 use crate::mirror::local::{LocalMirror, Place as MirrorPlace};
 use crate::mirror::make;
@@ -80,6 +81,12 @@ impl<'t> Ends<'t> {
             shown_path(self.mirror),
             shown_path(self.source)
         )
+    }
+
+    /// The room that the history takes which the mirror gets from SOURCE when it is made.
+    pub(super) fn room_for_history(&self) -> Result<Option<Need>, Error> {
+        let live = self.waits_for_mirror()?;
+        Ok(live.map(|_| make::room_for_history(&self.place(), &self.promoted_place())).transpose()?)
     }
 
     /// Makes the mirror if there is none; after a swap it takes over the history of SOURCE.

@@ -20,23 +20,26 @@ use std::sync::Arc;
 /// Records, role, and the folders that grow with their names.
 const BESIDE: Need = Need { bytes: 128 << 10, inodes: 8 };
 
-/// Refuses a run that cannot fit, before anything is written. The source is walked only if it could fail to fit at all.
+/// Refuses a run that cannot fit, before anything is written; where a mirror is made after a swap, with the history that it gets first. The source is
+/// walked only if it could fail to fit at all.
 pub(super) fn before_a_run(
     ends: &Ends<'_>,
     source: &Arc<Dir>,
     selection: &Selection,
     parent: Option<(Cursor<'_>, Trust)>,
 ) -> Result<(), Error> {
+    let history = if parent.is_none() { ends.room_for_history()? } else { None };
     let all = bound(source, &ends.dirs());
-    if all
-        .is_some_and(|all| wanting(ends, Estimate { tree: all, store: all }, Space::at).is_ok_and(|why| why.is_none()))
-    {
+    let all = all.map(|all| Estimate { tree: all, store: all.and(history.unwrap_or_default()) });
+    if all.is_some_and(|all| wanting(ends, all, Space::at).is_ok_and(|why| why.is_none())) {
         return Ok(());
     }
     // A mirror that has no snapshot yet may have a tree to be adopted.
     let there = Dir::open(ends.mirror).ok().filter(|_| parent.is_none()).map(Arc::new);
-    let need = estimate(source, selection, parent, there)?;
-    let need = Estimate { tree: need.tree.without(staged(ends.mirror)), ..need };
+    let mut need = estimate(source, selection, parent, there)?;
+    need.tree = need.tree.without(staged(ends.mirror));
+    // Most of what the tree holds comes with the history.
+    need.store = history.unwrap_or(need.store);
     if wanting(ends, need, Space::at)?.is_none() {
         return Ok(());
     }

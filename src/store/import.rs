@@ -11,6 +11,7 @@ use super::pack::reader::PackReader;
 use super::pack::writer::{self, FinishedPack};
 use super::{Error, Store};
 use crate::format::snapshot::Record;
+use crate::fs::space::Need;
 use crate::fs::{Error as FsError, durable};
 use crate::id::Id;
 use crate::limits::{PACK_MAX, RECORD_MAX};
@@ -19,7 +20,7 @@ use crate::path::shown_path;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use walkdir::WalkDir;
 
@@ -117,7 +118,7 @@ impl Store {
     /// Copies a pack, or says why it is not worth it.
     fn copy_pack(&self, from: &Self, name: Id) -> Result<Result<FinishedPack, String>, Error> {
         let path = from.layout.pack(&name);
-        let aside = self.layout.packs().join(format!("{}import.pack", durable::TMP));
+        let aside = aside(&self.layout);
         let found = match copy(&path, &aside) {
             Err(Error::Unreadable(_)) => copy(&path, &aside)?,
             other => other?,
@@ -147,6 +148,26 @@ impl Store {
         }
         Ok(durable::write_new(&path, bytes)?)
     }
+}
+
+/// The room that the packs take which a store will take over from another. It need not be there yet.
+pub fn room_for(from: &Path, to: &Path) -> Result<Need, Error> {
+    let (from, to) = (Layout::new(from), Layout::new(to));
+    let mut missing = packs_in(&from)?;
+    let here = match packs_in(&to) {
+        Err(Error::Fs(e)) if e.is_missing() => BTreeMap::new(),
+        here => here?,
+    };
+    missing.retain(|name, length| here.get(name) != Some(length));
+    let need = missing.values().fold(Need::default(), |sum, length| sum.and(Need::of_file(*length)));
+    // What an interrupted import had not finished is the first to go.
+    let begun = aside(&to).metadata().map_or(Need::default(), |file| Need::of_file(file.len()));
+    Ok(need.without(begun))
+}
+
+/// Where a pack is until it is whole.
+fn aside(layout: &Layout) -> PathBuf {
+    layout.packs().join(format!("{}import.pack", durable::TMP))
 }
 
 /// Every pack of a store that nobody is writing to, and its length.

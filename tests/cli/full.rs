@@ -1,7 +1,7 @@
 //! Disks that are too small, or full: refused before anything is written, held before the mirror is touched, and never any harm.
 
 use crate::disk::Disk;
-use crate::support::{Night, Ran, Site, files, finish, noise, same, tree};
+use crate::support::{Night, Ran, Site, files, finish, names, noise, same, tree};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -78,6 +78,39 @@ fn a_night_for_which_the_disk_is_too_small_is_refused() {
     fs::rename(site.src("d/1"), site.src("d/moved")).unwrap();
     let second = site.night();
     site.all_restore(&[first, second]);
+}
+
+/// After a swap the whole history is copied before the first night.
+#[test]
+fn a_new_disk_after_a_swap_for_which_the_history_is_too_large_is_refused() {
+    let site = Site::with(&["d"], "  HOLD 100%\n");
+    let mut nights = Vec::new();
+    for seed in 1..4 {
+        fill(&site, 200, seed);
+        nights.push(if seed == 1 { site.init() } else { site.night() });
+    }
+    site.run("-swap data").ended(0);
+    fs::rename(site.src(""), site.path("dead")).unwrap();
+    let disk = Disk::new(&site.src(""), 64, EXT4);
+    for words in ["-backup --init data", "-backup --init data --reread"] {
+        refused(
+            &site,
+            words,
+            &["src: 8", " MB are needed (20.", " MB for the mirror tree, 6", " MB or more for the store)"],
+        );
+        assert_eq!(names(&site.src("")), ["lost+found"]);
+    }
+    drop(disk);
+    let _disk = Disk::new(&site.src(""), 96, EXT4);
+    site.run("-backup --init data").ended(0);
+    same(&site.mirror_tree(), &site.source_tree(), "the new mirror");
+    // When it is made a mirror once more, it has the tree and the history already.
+    for words in ["-swap data", "-backup --init data", "-swap data"] {
+        site.run(words).ended(0);
+    }
+    let _ballast = leave(&site.src(""), 2_000_000);
+    site.run("-backup --init data").ended(0);
+    site.all_restore(&nights);
 }
 
 #[test]
