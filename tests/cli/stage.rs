@@ -1,8 +1,9 @@
 //! What a killed run left in its stage: it is in the store before it goes.
 
-use crate::support::Site;
+use crate::support::{Site, names, set_mode};
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
 fn killed_while_publishing() -> Site {
     let site = Site::new();
@@ -68,4 +69,40 @@ fn a_restore_saves_what_a_killed_restore_left() {
         fs::read(place.path().join("ready/0")).is_ok_and(|bytes| bytes == b"newer work")
     });
     assert!(found, "newer work is in a rescue");
+}
+
+/// What a failing disk did not let a run remove goes with the next one.
+#[test]
+fn unfinished_files_go_with_the_next_run_whatever_that_has_to_do() {
+    let site = Site::new();
+    for n in 0..30 {
+        site.write(format!("d/{n}"), "one");
+    }
+    site.init();
+    let leave = |place: PathBuf| {
+        for folder in [".backup", ".backup/stage", ".backup/stage/ready", ".backup/stage/making"] {
+            fs::create_dir_all(place.join(folder)).unwrap();
+            set_mode(&place.join(folder), 0o700);
+        }
+        fs::write(place.join(".backup/stage/making/3"), "half of a file that was being ma").unwrap();
+        fs::write(place.join(".backup/stage/making/1f"), "").unwrap();
+    };
+    // Nothing to do, held, approved.
+    for (words, code) in [("-backup data", 0), ("-backup data", 3), ("-approve data", 0), ("-backup data", 0)] {
+        leave(site.mirror(""));
+        site.run(words).ended(code);
+        assert!(names(&site.mirror(".backup/stage")).is_empty(), "{words}");
+        for n in 0..20 {
+            site.write(format!("d/{n}"), "other");
+        }
+    }
+    for words in ["-restore data", "-restore data --to out", "-restore data d/1"] {
+        let place = if words.contains("out") { site.path("out") } else { site.src("") };
+        site.run(words).ended(0);
+        leave(place.clone());
+        let before = site.snapshots().len();
+        site.run(words).ended(0);
+        assert_eq!(site.snapshots().len(), before, "{words}");
+        assert!(!place.join(".backup").exists(), "{words}");
+    }
 }
