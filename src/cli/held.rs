@@ -58,7 +58,9 @@ impl Held<'_> {
         if !self.reasons.source.is_empty() {
             let (backup, restore) = (command("backup"), command("restore"));
             ways.push(format!("If a disk of SOURCE is not mounted: mount it, then {backup}"));
-            ways.push(format!("If files there are gone or spoilt: {restore} brings back the last good night"));
+            if self.record.sequence > 1 {
+                ways.push(format!("If files there are gone or spoilt: {restore} brings back the last good night"));
+            }
         }
         if self.reasons.room.is_some() {
             ways.push(format!("When there is room: {}", command("backup")));

@@ -2,7 +2,7 @@
 
 use super::places::{Ends, open_tree};
 use super::run::{Quietly, Report, Run};
-use super::{Context, Error};
+use super::{Context, Error, guards};
 use crate::format::role::State;
 use crate::format::snapshot::Kind;
 use crate::mirror::service::{Draft, MirrorService};
@@ -11,6 +11,7 @@ use crate::table::Target;
 /// Carries out a held run: the mirror becomes what the source was then.
 pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> Result<Report, Error> {
     let ends = Ends::of(target)?;
+    guards::rows_are_not_swapped(&ends)?;
     let local = ends.open_mirror(context)?;
     let mirror: &dyn MirrorService = &local;
     let held = match sequence {

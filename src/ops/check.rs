@@ -4,7 +4,7 @@
 //! written, but an index that is missing is made again.
 
 use super::places::{Ends, open_tree};
-use super::{Context, Error};
+use super::{Context, Error, guards};
 use crate::format::role::State;
 use crate::format::snapshot::{Kind, Record};
 use crate::manifest::cursor::Cursor;
@@ -72,6 +72,7 @@ impl Monitor for Counting<'_> {
 /// Checks; with `data` all content is read and hashed.
 pub fn check(target: &Target, data: bool, context: Context<'_>) -> Result<Report, Error> {
     let ends = Ends::of(target)?;
+    guards::rows_are_not_swapped(&ends)?;
     let local = ends.open_mirror(context)?;
     let mirror: &dyn MirrorService = &local;
     let monitor = Counting { monitor: context.monitor, count: AtomicU64::new(0) };

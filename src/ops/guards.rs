@@ -78,6 +78,17 @@ pub(super) fn source_is_no_mirror(ends: &Ends<'_>) -> Result<(), Error> {
     Err(Error::Refused(format!("SOURCE {is}: the table looks swapped (nothing was written). {way}")))
 }
 
+/// As [`source_is_no_mirror`], for commands that do not read SOURCE: where MIRROR is none, that is worth a look. A dead SOURCE says nothing.
+pub(super) fn rows_are_not_swapped(ends: &Ends<'_>) -> Result<(), Error> {
+    match Home::of(ends.mirror).read_role() {
+        Ok(None) => match source_is_no_mirror(ends) {
+            Err(refused @ Error::Refused(_)) => Err(refused),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
 /// Refuses to restore into a mirror, or around that of the target.
 pub(super) fn place_is_no_mirror(place: &Path, ends: &Ends<'_>, tops: &[RelPath]) -> Result<(), Error> {
     let elsewhere = "(nothing was written). Choose a folder outside of every mirror: --to /some/new/folder";

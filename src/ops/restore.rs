@@ -84,6 +84,7 @@ pub fn restore(
     if options.to.is_none() {
         guards::source_is_no_mirror(&ends)?;
     }
+    guards::rows_are_not_swapped(&ends)?;
     if ends.waits_for_mirror().is_ok_and(|live| live.is_some()) {
         let promoted = ends.promoted_place();
         let store = make::open_store(&promoted)?;

@@ -1,7 +1,7 @@
 //! `-snapshots`: what there is to go back to (floor 5). Reads without a lock: records are never changed.
 
-use super::Error;
 use super::places::Ends;
+use super::{Error, guards};
 use crate::entry::Time;
 use crate::format::snapshot::{Kind, Record};
 use crate::mirror::Error as MirrorError;
@@ -41,6 +41,7 @@ pub fn snapshots(target: &Target) -> Result<Listed, Error> {
         let records = records(&make::open_store(&ends.promoted_place())?)?;
         return Ok(Listed { records, note: Some(ends.read_from_source()) });
     }
+    guards::rows_are_not_swapped(&ends)?;
     let home = Home::of(ends.mirror);
     match home.read_role()? {
         None => return Err(no_mirror(&ends.place(), &home).into()),

@@ -61,13 +61,16 @@ impl<'a> PlaceStage<'a> {
         Ok(opened.map_err(|e| FsError::new("use", &self.path(), e))?)
     }
 
-    /// Takes the folder away again.
+    /// Takes the folder away again, unless it was there before: a source that was a mirror before a swap has its history beside it.
     pub(super) fn leave(&self) -> Result<(), Error> {
         let path = self.path();
+        if durable::exists(&self.home.role())? {
+            return Ok(());
+        }
         let removed = self.keeping_mtime(|| {
             std::fs::remove_dir(&path)?;
             match std::fs::remove_dir(self.home.root()) {
-                // A source that was a mirror before a swap has its history there.
+                // What somebody else put there is theirs.
                 Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
                 other => other,
             }

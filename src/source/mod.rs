@@ -33,7 +33,9 @@ pub enum Error {
     #[error(transparent)]
     Manifest(#[from] manifest::Error),
     /// The root of the tree, or a folder on the way to what is selected, could not be looked at.
-    #[error("the folder {path} of the tree cannot be looked at ({why}), nor anything in it; mend the cause and run the same command again")]
+    #[error(
+        "the folder {path} of the tree cannot be looked at ({why}), nor anything in it; mend the cause and run the same command again"
+    )]
     Unseen {
         /// The folder.
         path: RelPath,

@@ -23,7 +23,7 @@ use crate::limits;
 use crate::path::shown_path;
 use index::set::IndexSet;
 use layout::Layout;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 use write::Writer;
 
@@ -106,16 +106,16 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes a new store in a folder that does not exist yet or is empty.
+    /// Makes a new store in a folder that does not exist yet or is empty. The config comes last: where there is one, there is a store.
     pub fn create(root: &Path, config: Config) -> Result<Self, Error> {
         let layout = Layout::new(root);
         for folder in layout.folders() {
             durable::make_folder(&folder)?;
         }
-        durable::write_new(&layout.config(), &config.encode())?;
-        for folder in layout.folders() {
-            durable::sync_folder(&folder)?;
+        for folder in layout.folders().iter().map(PathBuf::as_path).chain(root.parent()) {
+            durable::sync_folder(folder)?;
         }
+        durable::write_new(&layout.config(), &config.encode())?;
         Self::open(root)
     }
 

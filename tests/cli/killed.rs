@@ -187,9 +187,9 @@ fn what_a_killed_restore_left_behind_goes_with_the_next() {
     let site = Site::new();
     site.write("d/a", "one");
     let first = site.init();
-    fs::create_dir_all(site.src(".backup/stage")).unwrap();
+    fs::create_dir_all(site.src(".backup/stage/making")).unwrap();
     set_mode(&site.src(".backup/stage"), 0o700);
-    fs::write(site.src(".backup/stage/1"), "half a fi").unwrap();
+    fs::write(site.src(".backup/stage/making/1"), "half a fi").unwrap();
     site.run("-restore data").ended(0).in_peace().says(&["0 written"]);
     assert!(!site.src(".backup").exists());
     same(&first.tree, &site.source_tree(), "the source");

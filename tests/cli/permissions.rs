@@ -151,7 +151,9 @@ fn a_folder_above_a_dir_that_cannot_be_entered_ends_the_run_on_either_side() {
     site.write("above/d/a", "newer");
     for place in [site.src("above"), site.mirror("above")] {
         set_mode(&place, 0);
-        site.run("-backup data").ended(2).warns(&["the folder above of the tree cannot be looked at (Permission denied"]);
+        site.run("-backup data")
+            .ended(2)
+            .warns(&["the folder above of the tree cannot be looked at (Permission denied"]);
         set_mode(&place, 0o755);
         assert_eq!(fs::read(site.mirror("above/d/a")).unwrap(), b"good");
         assert_eq!(site.snapshots().len(), 1);
@@ -182,7 +184,8 @@ fn a_folder_whose_attributes_cannot_be_read_is_kept_as_it_was_or_left_out_with_a
     site.write("d/retyped/y", "y");
     for _ in 0..2 {
         let said = without_attributes_of_folders(&site, "-backup data").ended(1);
-        let said = said.warns(&["d/known: cannot be read", "d/retyped: cannot be read", "its last good version is kept"]);
+        let said =
+            said.warns(&["d/known: cannot be read", "d/retyped: cannot be read", "its last good version is kept"]);
         let said = said.warns(&["d/new: cannot be read", "is not in this snapshot"]);
         assert!(!said.err.contains("d/new/deep"), "{said}");
         let place = site.restored(site.newest("backup"));
@@ -198,9 +201,11 @@ fn a_folder_whose_attributes_cannot_be_read_is_kept_as_it_was_or_left_out_with_a
     // On the mirror such a folder is not taken for gone.
     fs::write(site.mirror("d/known/c"), "c").unwrap();
     fs::remove_file(site.mirror("d/known/c")).unwrap();
-    without_attributes_of_folders(&site, "-backup data")
-        .ended(2)
-        .warns(&["on the mirror: cannot be read", "d/known: ", "it is taken to be as it was left"]);
+    without_attributes_of_folders(&site, "-backup data").ended(2).warns(&[
+        "on the mirror: cannot be read",
+        "d/known: ",
+        "it is taken to be as it was left",
+    ]);
     site.night();
     site.all_restore(&[first, last]);
 }
