@@ -1,7 +1,7 @@
 //! Reading the data of a file around its holes, and writing files with holes (floor 1).
 
 use rustix::fs::SeekFrom;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -12,7 +12,7 @@ pub fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<(u64, u64
     if at >= size {
         return Ok(None);
     }
-    let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+    let start = match retry_on_intr(|| rustix::fs::seek(file, SeekFrom::Data(at))) {
         Ok(start) if start >= size => return Ok(None),
         Ok(start) => start,
         // Only a hole is left, to the end of the file.
@@ -20,7 +20,7 @@ pub fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<(u64, u64
         Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Some((at, size))),
         Err(e) => return Err(e.into()),
     };
-    match rustix::fs::seek(file, SeekFrom::Hole(start)) {
+    match retry_on_intr(|| rustix::fs::seek(file, SeekFrom::Hole(start))) {
         Ok(end) => Ok(Some((start, end.min(size)))),
         // No holes known here; or (NXIO) the file was cut meanwhile, which reading will notice.
         Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NXIO) => Ok(Some((start, size))),

@@ -1,13 +1,14 @@
 //! A held directory: every access to a tree is one name below an open descriptor (floor 1).
 //!
 //! Whoever swaps a directory for a symlink while we work changes nothing for us: no path string is ever resolved below a root, and
-//! no last component is followed.
+//! no last component is followed. A call that only looks, and that a signal interrupts, is made again: what cannot be seen is said of a tree only
+//! when that is true.
 
 use super::clock;
 use super::stat::Stat;
 use crate::entry::Time;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, openat2};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,19 +23,20 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 impl Dir {
     /// Opens a root that the operator named; symlinks in it are followed.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self(rustix::fs::open(path, DIRECTORY, Mode::empty())?))
+        Ok(Self(retry_on_intr(|| rustix::fs::open(path, DIRECTORY, Mode::empty()))?))
     }
 
     /// Opens a directory in this one; a symlink is an error.
     pub fn child(&self, name: &[u8]) -> io::Result<Self> {
-        Ok(Self(rustix::fs::openat(&self.0, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?))
+        let open = || rustix::fs::openat(&self.0, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty());
+        Ok(Self(retry_on_intr(open)?))
     }
 
     /// As [`Dir::child`], but nothing that is mounted there: not another file system, and not a folder of this one either, which has the same device.
     /// That is [`io::ErrorKind::CrossesDevices`].
     pub fn child_not_mounted(&self, name: &[u8]) -> io::Result<Self> {
-        let opened = openat2(&self.0, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::NO_XDEV);
-        match opened {
+        let open = || openat2(&self.0, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::NO_XDEV);
+        match retry_on_intr(open) {
             // Before Linux 5.6, or where a sandbox does not know the call.
             Err(Errno::NOSYS | Errno::PERM) => self.child(name),
             opened => Ok(Self(opened?)),
@@ -48,6 +50,11 @@ impl Dir {
 
     /// The names in it, in no order, without `.` and `..`.
     pub fn names(&self) -> io::Result<Vec<Vec<u8>>> {
+        // A listing that was interrupted does not go on: it begins again.
+        Ok(retry_on_intr(|| self.list())?)
+    }
+
+    fn list(&self) -> Result<Vec<Vec<u8>>, Errno> {
         let mut names = Vec::new();
         for item in rustix::fs::Dir::read_from(&self.0)? {
             let item = item?;
@@ -61,7 +68,7 @@ impl Dir {
 
     /// What is at `name`; a symlink is not followed.
     pub fn stat(&self, name: &[u8]) -> io::Result<Stat> {
-        Ok(rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?.into())
+        Ok(retry_on_intr(|| rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW))?.into())
     }
 
     /// As [`Dir::stat`]; nothing there is not an error.
@@ -75,7 +82,7 @@ impl Dir {
 
     /// What this directory itself is.
     pub fn stat_self(&self) -> io::Result<Stat> {
-        Ok(rustix::fs::fstat(&self.0)?.into())
+        Stat::of_open(&self.0)
     }
 
     /// A time that is later than every change made in this file system before the call, and not later than any made after it.
@@ -88,11 +95,12 @@ impl Dir {
     /// symlink, leaves the access time alone where it may.
     pub fn open_file(&self, name: &[u8]) -> io::Result<(File, Stat)> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let fd = match rustix::fs::openat(&self.0, name, flags | OFlags::NOATIME, Mode::empty()) {
-            Err(rustix::io::Errno::PERM) => rustix::fs::openat(&self.0, name, flags, Mode::empty())?,
+        let open = |flags| retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty()));
+        let fd = match open(flags | OFlags::NOATIME) {
+            Err(Errno::PERM) => open(flags)?,
             other => other?,
         };
-        let stat = Stat::from(rustix::fs::fstat(&fd)?);
+        let stat = Stat::of_open(&fd)?;
         if stat.is_file() {
             Ok((File::from(fd), stat))
         } else {
@@ -137,7 +145,7 @@ impl Dir {
 
     /// Where the symlink `name` points.
     pub fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
-        Ok(rustix::fs::readlinkat(&self.0, name, Vec::new())?.into_bytes())
+        Ok(retry_on_intr(|| rustix::fs::readlinkat(&self.0, name, Vec::new()))?.into_bytes())
     }
 
     /// Moves `from` to `name` in `to`; an existing `name` is an error.
@@ -192,7 +200,7 @@ impl Dir {
 
     /// The kind of its file system, as a magic number (statfs(2)).
     pub fn file_system(&self) -> io::Result<u64> {
-        let kind = rustix::fs::fstatfs(&self.0)?.f_type;
+        let kind = retry_on_intr(|| rustix::fs::fstatfs(&self.0))?.f_type;
         // The kernel's own type has a sign on some architectures; the numbers are 32 bits wide.
         Ok(u64::try_from(kind & 0xFFFF_FFFF).unwrap_or(0))
     }

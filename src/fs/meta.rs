@@ -6,7 +6,7 @@ use super::dir::Dir;
 use super::stat::Stat;
 use crate::entry::{Meta, Time, Xattr};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -101,8 +101,10 @@ impl<'a> At<'a> {
             At::Open(fd) => rustix::fs::fchmod(fd, mode)?,
             At::Name(dir, name) => {
                 // chmodat(2) would follow a symlink that somebody has just put there; a descriptor of the object itself cannot be moved.
-                let object = rustix::fs::openat(dir.fd(), *name, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
-                if Stat::from(rustix::fs::fstat(&object)?).kind == FileType::Symlink {
+                let object = retry_on_intr(|| {
+                    rustix::fs::openat(dir.fd(), *name, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())
+                })?;
+                if Stat::of_open(&object)?.kind == FileType::Symlink {
                     return Err(io::Error::other("it has become a symlink"));
                 }
                 rustix::fs::chmod(format!("/proc/self/fd/{}", object.as_raw_fd()), mode)?;
@@ -183,7 +185,7 @@ pub fn clear_default_acl(dir: &Dir) -> io::Result<()> {
 fn grow(mut call: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
     let mut buffer = vec![0; 256];
     loop {
-        match call(&mut buffer) {
+        match retry_on_intr(|| call(&mut buffer)) {
             Ok(length) => {
                 buffer.truncate(length);
                 return Ok(buffer);

@@ -68,15 +68,11 @@ impl Drop for Replacement {
 
 /// Gives the copy mode, owner and attributes of the file.
 fn dress(copy: &File, file: &File) -> io::Result<()> {
-    let (wanted, have) = (stat(file)?, stat(copy)?);
+    let (wanted, have) = (Stat::of_open(file)?, Stat::of_open(copy)?);
     let is_other = |wanted: u32, have: u32| (wanted != have).then_some(wanted);
     let (uid, gid) = (is_other(wanted.uid, have.uid), is_other(wanted.gid, have.gid));
     rustix::fs::fchown(copy, uid.map(Uid::from_raw), gid.map(Gid::from_raw))?;
     let xattrs = At::file(file).xattrs()?;
     let meta = Meta { mode: wanted.mode, uid: wanted.uid, gid: wanted.gid, mtime: clock::now(), xattrs };
-    At::file(copy).change(&stat(copy)?, &meta, false, clock::is_root())
-}
-
-fn stat(file: &File) -> io::Result<Stat> {
-    Ok(Stat::from(rustix::fs::fstat(file)?))
+    At::file(copy).change(&Stat::of_open(copy)?, &meta, false, clock::is_root())
 }

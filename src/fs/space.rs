@@ -3,11 +3,12 @@
 use super::Error;
 use super::clock;
 use super::dir::Dir;
+use rustix::io::retry_on_intr;
 use std::io;
 use std::path::Path;
 
 /// The magic number of ext2, ext3 and ext4.
-const EXT: i64 = 0xef53;
+const EXT: u64 = 0xef53;
 /// Blocks that an ext keeps for itself, but never more than 2 % (ext4: `s_resv_clusters`).
 const EXT_NOBODYS: u64 = 4096;
 
@@ -29,10 +30,10 @@ pub struct Space {
 impl Space {
     /// Of the file system that holds a directory.
     pub fn of(dir: &Dir) -> io::Result<Self> {
-        let (stat, device) = (rustix::fs::fstatvfs(dir.fd())?, dir.stat_self()?.device);
+        let (stat, device) = (retry_on_intr(|| rustix::fs::fstatvfs(dir.fd()))?, dir.stat_self()?.device);
         let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
         // An ext keeps some back for root, and some that nobody gets. Elsewhere what is not available is not, for root neither.
-        let for_root = clock::is_root() && rustix::fs::fstatfs(dir.fd())?.f_type == EXT;
+        let for_root = clock::is_root() && dir.file_system()? == EXT;
         let nobodys = EXT_NOBODYS.min(stat.f_blocks.div_ceil(50));
         let free = if for_root { stat.f_bfree.saturating_sub(nobodys) } else { stat.f_bavail };
         let inodes = if clock::is_root() { stat.f_ffree } else { stat.f_favail };

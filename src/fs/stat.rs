@@ -2,6 +2,9 @@
 
 use crate::entry::{Identity, Time};
 use rustix::fs::FileType;
+use rustix::io::retry_on_intr;
+use std::io;
+use std::os::fd::AsFd;
 
 /// Seconds that a file system takes for one, at worst, and one for clocks that lag.
 const COARSEST: i64 = 2;
@@ -36,6 +39,11 @@ pub struct Stat {
 }
 
 impl Stat {
+    /// What an open file or directory is.
+    pub fn of_open(file: impl AsFd) -> io::Result<Self> {
+        Ok(retry_on_intr(|| rustix::fs::fstat(&file))?.into())
+    }
+
     /// Whether this is a directory.
     pub fn is_directory(&self) -> bool {
         self.kind == FileType::Directory

@@ -98,12 +98,8 @@ fn let_it_age(stat: &Stat) {
 fn open(dir: &Dir, name: &[u8]) -> io::Result<(File, Stat)> {
     let (file, stat) = dir.open_file(name)?;
     let_it_age(&stat);
-    let again = Stat::from(rustix_fstat(&file)?);
+    let again = Stat::of_open(&file)?;
     Ok((file, if again == stat { stat } else { again }))
-}
-
-fn rustix_fstat(file: &File) -> io::Result<rustix::fs::Stat> {
-    Ok(rustix::fs::fstat(file)?)
 }
 
 /// Reads a small file whole.
@@ -112,7 +108,7 @@ pub(super) fn small(found: &Found, cutter: Cutter) -> io::Result<(Entry, Vec<Pla
     loop {
         let (file, before) = open(&found.dir, found.name())?;
         let (extents, chunks) = small_content(&file, &before, cutter)?;
-        let still = Stat::from(rustix_fstat(&file)?).is_unchanged_since(&before);
+        let still = Stat::of_open(&file)?.is_unchanged_since(&before);
         if still || attempt >= REREADS {
             let size = extents.iter().map(Extent::length).sum();
             let node = Node::File { size, content: Content::Direct(extents) };
@@ -191,7 +187,7 @@ impl Streamer<'_> {
         loop {
             let (file, before) = open(&found.dir, found.name())?;
             let size = self.content(&file, &before)?;
-            let still = Stat::from(rustix_fstat(&file)?).is_unchanged_since(&before);
+            let still = Stat::of_open(&file)?.is_unchanged_since(&before);
             if still || attempt >= REREADS {
                 let node = Node::File { size, content: Content::Direct(Vec::new()) };
                 let mut entry = entry(&found.path, &before, At::file(&file), node)?;

@@ -91,6 +91,7 @@ impl Point {
         match code {
             0 => self.is_done(world).map_err(|why| format!("P5: exit code 0, but {why}")),
             HELD => self.is_untouched(world).map_err(|why| format!("P4: held, but {why}")),
+            PARTIAL if fault.interrupts() => Err("P5: what was interrupted was taken for unreadable".to_owned()),
             PARTIAL if self.is_of_mirror(world, ran) => {
                 Err("P5: an error of the mirror was taken for one of the source".to_owned())
             }

@@ -43,6 +43,11 @@ impl Fault {
         matches!(self, Self::KillBefore | Self::KillAfter)
     }
 
+    /// Whether the call only has to be made again.
+    pub(crate) fn interrupts(self) -> bool {
+        matches!(self, Self::Once(Errno::EINTR) | Self::Ever(Errno::EINTR))
+    }
+
     fn counts_changes_only(self) -> bool {
         self.kills()
     }
