@@ -4,7 +4,8 @@
 //! can read all of it that the other store had. What is here already is not copied again: an interrupted import is simply begun again.
 //!
 //! Each pack is proved by its name while it is copied. One whose bytes are there and wrong is reported and left out: `-check` tells which files
-//! needed it. One that cannot be read, not even the second time, ends the import, for that may pass; and so does an error of writing.
+//! needed it. One that cannot be read, not even the second time, ends the import when the rest is copied, for that may pass; an error of writing ends it
+//! at once.
 
 use super::layout::Layout;
 use super::pack::reader::PackReader;
@@ -14,7 +15,7 @@ use crate::format::snapshot::Record;
 use crate::fs::space::Need;
 use crate::fs::{Error as FsError, durable};
 use crate::id::Id;
-use crate::limits::{PACK_MAX, RECORD_MAX};
+use crate::limits::{PACK_MAX, PROBLEMS_SHOWN, RECORD_MAX};
 use crate::monitor::{Monitor, Phase};
 use crate::path::shown_path;
 use std::collections::BTreeMap;
@@ -47,14 +48,23 @@ impl Store {
         let records = self.new_records(from, &mut done, monitor)?;
         let packs = self.new_packs(from, &mut done, monitor)?;
         monitor.begin(Phase::Copying, Some(packs.len() as u64), Some(packs.values().sum()));
+        let mut unreadable = Vec::new();
         for (name, length) in packs {
-            match self.copy_pack(from, name)? {
-                Ok(pack) => {
+            match self.copy_pack(from, name) {
+                Err(Error::Unreadable(e)) => {
+                    unreadable.push(e);
+                    // A disk that is all dead would keep us waiting for days.
+                    if unreadable.len() == PROBLEMS_SHOWN {
+                        break;
+                    }
+                }
+                Err(e) => return Err(e),
+                Ok(Ok(pack)) => {
                     self.index.write().unwrap_or_else(PoisonError::into_inner).add(&pack, &self.layout)?;
                     done.packs += 1;
                     done.bytes += pack.length;
                 }
-                Err(message) => {
+                Ok(Err(message)) => {
                     monitor.wrong(&format!("{message}; it is left out of the history that is copied"));
                     done.damaged += 1;
                 }
@@ -62,6 +72,12 @@ impl Store {
             monitor.advance(1, length);
         }
         self.index.write().unwrap_or_else(PoisonError::into_inner).flush(&self.layout)?;
+        if let Some(last) = unreadable.pop() {
+            for e in unreadable {
+                monitor.wrong(&e.to_string());
+            }
+            return Err(Error::Unreadable(last));
+        }
         for sequence in records {
             let path = from.layout.snapshot(sequence);
             let bytes = durable::read(&path, RECORD_MAX as u64);

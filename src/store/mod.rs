@@ -78,8 +78,8 @@ pub enum Error {
     },
     /// A file of the store that the history is copied from cannot be read.
     #[error(
-        "{0}: nobody knows whether that lasts, so the copying of the history ends here, and the same command goes on with it. If that file \
-         stays unreadable, move it out of its folder: then the history is copied without it, and what is lost is named"
+        "{0}: nobody knows whether that lasts, so the copying of the history ends here, and the same command goes on with it. What stays \
+         unreadable, move out of its folder: then the history is copied without it, and what is lost is named"
     )]
     Unreadable(fs::Error),
     /// A write failed before, and nothing more is taken: what the first error was.
