@@ -36,6 +36,11 @@ impl<'a> PlaceStage<'a> {
         if !durable::exists(&path)? {
             return Ok(());
         }
+        // A place that was a mirror before a swap has an empty one of its own.
+        let is_empty = Dir::open(&path).and_then(|stage| stage.names()).is_ok_and(|names| names.is_empty());
+        if is_empty && self.home.read_role()?.is_some() {
+            return Ok(());
+        }
         let stage = self.open()?;
         let place = shown_path(&path);
         Leftover { stage: &stage, path: &path, place: place.as_bytes() }.tidy(mirror, context.now, context.monitor)?;
