@@ -141,7 +141,7 @@ fn done(target: &Target, record: &Record, applied: &Applied, seconds: f64, out: 
     out.summary(&text, &value);
     if applied.failed > 0 {
         stderr(&format!(
-            "backup: {}: {} on the mirror could not be changed and are as they were; snapshot {} is safe in the store; mend the cause \
+            "backup: {}: {} on the mirror could not be changed, and stayed as before; snapshot {} is safe in the store; mend the cause \
              and run -backup again",
             target.name,
             size::count(applied.failed, "path"),

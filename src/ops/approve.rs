@@ -22,7 +22,7 @@ pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> 
     let later = mirror.newest(|record| record.kind == Kind::Backup)?.filter(|record| record.sequence > held.sequence);
     if let Some(later) = later {
         let message =
-            format!("snapshot {} is newer and on the mirror: nothing to approve (nothing was written)", later.sequence);
+            format!("snapshot {} is newer: there is nothing to approve (nothing was written)", later.sequence);
         return Err(Error::Refused(message));
     }
     let source = open_tree(ends.mirror, "MIRROR")?;

@@ -22,6 +22,7 @@ use crate::store::chunks::ChunkSource;
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSlice;
 use std::collections::HashSet;
+use std::io;
 use std::path::Path;
 
 /// What was done to a tree.
@@ -183,7 +184,7 @@ impl Applier<'_> {
             (Err(e), _) => {
                 done.failed += 1;
                 self.publisher.absent.insert(action.path().clone());
-                self.monitor.problem(action.path(), &format!("cannot be put in place: {e}"));
+                self.monitor.problem(action.path(), &why_not_in_place(&e));
             }
             (Ok(()), Action::Put { .. } | Action::Link { .. }) => {
                 done.written += 1;
@@ -192,6 +193,17 @@ impl Applier<'_> {
             (Ok(()), Action::Meta { .. }) => done.touched += 1,
             (Ok(()), Action::Remove { .. }) => done.removed += 1,
         }
+    }
+}
+
+fn why_not_in_place(e: &io::Error) -> String {
+    match e.kind() {
+        io::ErrorKind::CrossesDevices | io::ErrorKind::ResourceBusy => {
+            format!(
+                "cannot be put in place: something is mounted there or around it ({e}); unmount it and run this again"
+            )
+        }
+        _ => format!("cannot be put in place: {e}"),
     }
 }
 

@@ -44,7 +44,8 @@ impl Dirs {
         let depth = self.chain.len() - 1;
         for name in path.names().skip(depth) {
             let Some(last) = self.chain.last() else { break };
-            let (dir, path) = (last.dir.child(name)?, last.path.join(name).map_err(io::Error::other)?);
+            // What is mounted in a tree is not of the tree.
+            let (dir, path) = (last.dir.child_not_mounted(name)?, last.path.join(name).map_err(io::Error::other)?);
             self.chain.push(Open { path, dir, before: None, wanted: None });
         }
         self.last().map(|open| &open.dir)

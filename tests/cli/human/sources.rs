@@ -162,7 +162,7 @@ fn an_approval_typed_twice_is_refused_the_second_time() {
     held(&site, &["21 would be deleted"]);
     typed(&site, "-approve data").ended(0);
     let before = site.everything();
-    typed(&site, "-approve data").ended(2).warns(&["snapshot 4 is newer and on the mirror: nothing to approve"]);
+    typed(&site, "-approve data").ended(2).warns(&["snapshot 4 is newer: there is nothing to approve"]);
     typed(&site, "-approve data 3").ended(2).warns(&["nothing to approve"]);
     crate::support::same(&before, &site.everything(), "the mirror");
     hoard.is_kept(&["mirror"]);
@@ -194,7 +194,7 @@ fn an_old_held_run_cannot_be_approved_after_a_good_night() {
     let last = site.night();
     site.all_restore(&[last]);
     for words in ["-approve data", "-approve data 3"] {
-        super::refused(&site, words, &["src", "mirror"], &["is newer and on the mirror: nothing to approve"]);
+        super::refused(&site, words, &["src", "mirror"], &["is newer: there is nothing to approve"]);
     }
     hoard.is_kept(&["mirror"]);
 }
