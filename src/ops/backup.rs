@@ -62,7 +62,9 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
     if !is_new {
         run.require_room()?;
     }
-    let (taken, look) = run.snapshot_and_look()?;
+    let (mut taken, look) = run.snapshot_and_look()?;
+    // What was on the mirror and in no snapshot was put into the store, too.
+    taken.totals.new_bytes += look.taken.totals.new_bytes;
     run.carry_out(&taken, look, lost)
 }
 
