@@ -1,5 +1,6 @@
 //! `-backup`: guards, snapshot of SOURCE, materialise MIRROR (floor 5).
 
+use super::gate::Gate;
 use super::guards::Reasons;
 use super::loss::Nights;
 use super::places::{Ends, open_tree};
@@ -59,10 +60,8 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
         return run.dry(&dry, &look);
     }
     mirror.tidy(context.now, context.monitor)?;
-    if !is_new {
-        run.require_room()?;
-    }
-    let (mut taken, look) = run.snapshot_and_look()?;
+    let gate = Gate::new(mirror, || if is_new { Ok(()) } else { run.require_room() });
+    let (mut taken, look) = run.snapshot_and_look(&gate)?;
     // What was on the mirror and in no snapshot was put into the store, too.
     taken.totals.new_bytes += look.taken.totals.new_bytes;
     run.carry_out(&taken, look, lost)
@@ -91,7 +90,7 @@ impl Run<'_> {
         trusted.map_or(Trust::Nothing, |record| Trust::Identity(record.time))
     }
 
-    /// Refuses a run that cannot fit.
+    /// Refuses a run that cannot fit; asked before the first write.
     fn require_room(&self) -> Result<(), Error> {
         let parent = match &self.parent {
             Some(record) => Some((Cursor::new(record.root, self.mirror.reader()?)?, self.trust())),
@@ -122,17 +121,17 @@ impl Run<'_> {
     }
 
     /// Reads the source while the mirror is looked at; after that, where the mirror is all that was ever known of the source.
-    fn snapshot_and_look(&self) -> Result<(Taken, Look), Error> {
+    fn snapshot_and_look(&self, store: &dyn ChunkStore) -> Result<(Taken, Look), Error> {
         if self.parent.is_none() {
             let look = self.mirror.look(&self.selection, &Quietly(self.context.monitor))?;
-            return Ok((self.take(self.mirror, Some(look.taken.root))?, look));
+            return Ok((self.take(store, Some(look.taken.root))?, look));
         }
         std::thread::scope(|scope| {
             let quietly = Quietly(self.context.monitor);
             let look = move || self.mirror.look(&self.selection, &quietly);
             let look = std::thread::Builder::new().spawn_scoped(scope, look);
             let look = look.map_err(|e| crate::source::Error::Threads(e.to_string()))?;
-            let taken = self.take(self.mirror, None);
+            let taken = self.take(store, None);
             let look = look
                 .join()
                 .unwrap_or_else(|_| Err(crate::mirror::Error::Refused("the look at the mirror died".to_owned())));

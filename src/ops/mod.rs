@@ -4,6 +4,7 @@ pub mod approve;
 pub mod backup;
 pub mod check;
 mod drafts;
+mod gate;
 pub mod guards;
 mod loss;
 mod owners;

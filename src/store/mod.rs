@@ -85,6 +85,9 @@ pub enum Error {
     /// A write failed before, and nothing more is taken: what the first error was.
     #[error("{0}")]
     Poisoned(String),
+    /// Whoever watches over the first write has declined it: why.
+    #[error("{0}")]
+    Declined(String),
     /// The other end went away, or a thread of ours did.
     #[error("the store is gone: {0}")]
     Gone(&'static str),

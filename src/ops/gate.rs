@@ -1,0 +1,50 @@
+//! A store that asks before the first thing is put into it (floor 5): a night in which nothing is new asks nothing, and costs nothing.
+
+use super::Error;
+use crate::id::Id;
+use crate::store;
+use crate::store::block::Block;
+use crate::store::chunks::{ChunkReader, ChunkSink, ChunkSource, ChunkStore};
+use std::sync::{Mutex, PoisonError};
+
+/// What is asked before the first write; an error is the end of the run.
+type Question<'a> = Box<dyn FnOnce() -> Result<(), Error> + Send + 'a>;
+
+/// A store behind a question.
+pub(super) struct Gate<'a> {
+    store: &'a dyn ChunkStore,
+    question: Mutex<Option<Question<'a>>>,
+}
+
+impl<'a> Gate<'a> {
+    /// Asks this before it lets anything into the store.
+    pub(super) fn new(store: &'a dyn ChunkStore, question: impl FnOnce() -> Result<(), Error> + Send + 'a) -> Self {
+        Self { store, question: Mutex::new(Some(Box::new(question))) }
+    }
+}
+
+impl ChunkSource for Gate<'_> {
+    fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, store::Error> {
+        self.store.reader()
+    }
+}
+
+impl ChunkSink for Gate<'_> {
+    fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, store::Error> {
+        self.store.missing(ids)
+    }
+
+    fn put(&self, block: Block) -> Result<(), store::Error> {
+        // Held while it is answered: who comes second waits.
+        let mut question = self.question.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ask) = question.take() {
+            ask().map_err(|e| store::Error::Declined(e.to_string()))?;
+        }
+        drop(question);
+        self.store.put(block)
+    }
+
+    fn settle(&self) -> Result<(), store::Error> {
+        self.store.settle()
+    }
+}
