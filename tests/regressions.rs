@@ -50,6 +50,14 @@ impl Night {
         assert_eq!(found, code, "{words:?}: {text}");
         text
     }
+
+    /// As if the run that went from the one snapshot to the other had not come to its end.
+    fn was_publishing(&self, from: u64, to: u64) {
+        let role = self.read("mir/.backup/role");
+        let role = role.replace(&format!("state clean {to}"), &format!("state publishing {from} {to}"));
+        let body = role.split("check ").next().unwrap();
+        self.write("mir/.backup/role", &format!("{body}check {}\n", blake3::hash(body.as_bytes()).to_hex()));
+    }
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -133,10 +141,27 @@ fn a_file_with_two_names_of_which_one_was_replaced_when_the_power_went() {
     fs::remove_file(night.at("mir/d/b")).unwrap();
     night.write("mir/d/b", "old");
     fs::File::open(night.at("mir/d/b")).unwrap().set_modified(when).unwrap();
-    let role = night.read("mir/.backup/role").replace("state clean 2", "state publishing 1 2");
-    let body = role.split("check ").next().unwrap();
-    night.write("mir/.backup/role", &format!("{body}check {}\n", blake3::hash(body.as_bytes()).to_hex()));
+    night.was_publishing(1, 2);
     night.ends(0, &["-backup", "t"]);
     assert_eq!(night.read("mir/d/b"), "new and longer");
     night.ends(0, &["-backup", "t"]);
+}
+
+/// The run was killed when all was in place and nothing yet made sure of; the next had nothing to do, and said in the role that all was well.
+#[test]
+fn a_tree_that_a_killed_run_had_finished_is_made_durable_before_the_role_says_so() {
+    let night = Night::new();
+    night.write("src/d/a", "old");
+    night.ends(0, &["-backup", "--init", "t"]);
+    night.write("src/d/a", "new and longer");
+    night.ends(0, &["-backup", "t"]);
+    night.was_publishing(1, 2);
+    let calls = night.at("calls");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-y", "-e", "trace=syncfs,rename", "-o"]).arg(&calls).arg(env!("CARGO_BIN_EXE_backup"));
+    command.arg("--tab").arg(night.at("tab")).args(["-backup", "t"]).assert().code(0);
+    let calls = night.read("calls");
+    let (sync, role) = (calls.find("syncfs("), calls.rfind("tmp-role"));
+    assert!(sync.is_some() && sync < role, "{calls}");
+    assert!(night.read("mir/.backup/role").contains("state clean 3"));
 }

@@ -336,6 +336,9 @@ impl MirrorService for LocalMirror {
             let stage = Dir::open(&path).map_err(|e| FsError::new("open", &path, e))?;
             let target = Target { root: &self.root, stage, stage_path: &path, selection, trusted: look.began };
             applied = apply(plan()?, target, &self.store, monitor)?;
+        } else if !matches!(state, State::Clean(_)) || !look.drift.is_empty() {
+            // All is in place already, by a run that was killed before it could make sure of it, or by somebody who did not care to.
+            self.root.sync_file_system().map_err(crate::tree::Error::Sync)?;
         }
         // What could not be looked at was left alone: the tree is not what the snapshot says.
         applied.failed += look.taken.totals.problems;
