@@ -51,6 +51,14 @@ impl Night {
         text
     }
 
+    /// Runs the program, which must end well; gives its calls that make something durable, and its renames.
+    fn calls(&self, words: &[&str]) -> String {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-y", "-e", "trace=syncfs,fsync,rename,renameat2", "-o"]).arg(self.at("calls"));
+        command.arg(env!("CARGO_BIN_EXE_backup")).arg("--tab").arg(self.at("tab")).args(words).assert().code(0);
+        self.read("calls")
+    }
+
     /// As if the run that went from the one snapshot to the other had not come to its end.
     fn was_publishing(&self, from: u64, to: u64) {
         let role = self.read("mir/.backup/role");
@@ -156,12 +164,33 @@ fn a_tree_that_a_killed_run_had_finished_is_made_durable_before_the_role_says_so
     night.write("src/d/a", "new and longer");
     night.ends(0, &["-backup", "t"]);
     night.was_publishing(1, 2);
-    let calls = night.at("calls");
-    let mut command = Command::new("strace");
-    command.args(["-f", "-y", "-e", "trace=syncfs,rename", "-o"]).arg(&calls).arg(env!("CARGO_BIN_EXE_backup"));
-    command.arg("--tab").arg(night.at("tab")).args(["-backup", "t"]).assert().code(0);
-    let calls = night.read("calls");
+    let calls = night.calls(&["-backup", "t"]);
     let (sync, role) = (calls.find("syncfs("), calls.rfind("tmp-role"));
     assert!(sync.is_some() && sync < role, "{calls}");
     assert!(night.read("mir/.backup/role").contains("state clean 3"));
+}
+
+#[test]
+fn a_restore_with_nothing_left_to_do_is_made_durable_too() {
+    let night = Night::new();
+    night.write("src/d/a", "one");
+    night.ends(0, &["-backup", "--init", "t"]);
+    let calls = night.calls(&["-restore", "t"]);
+    assert!(calls.lines().any(|line| line.contains("syncfs(") && line.contains("/src>")), "{calls}");
+}
+
+/// The run was killed when a pack had its name, and the folder of that was not yet synced.
+#[test]
+fn a_pack_of_a_killed_run_is_made_durable_before_it_is_indexed() {
+    let night = Night::new();
+    night.write("src/d/a", "one");
+    night.ends(0, &["-backup", "--init", "t"]);
+    fs::remove_dir_all(night.at("mir/.backup/store/index")).unwrap();
+    fs::create_dir(night.at("mir/.backup/store/index")).unwrap();
+    let calls = night.calls(&["-backup", "t"]);
+    let index = calls.find("tmp-index").expect("an index is made");
+    for pack in names(&night.at("mir/.backup/store/packs")) {
+        let sync = calls.find(&format!("store/packs/{pack}>)"));
+        assert!(sync.is_some_and(|sync| sync < index), "packs/{pack}: {calls}");
+    }
 }

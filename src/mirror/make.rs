@@ -92,6 +92,7 @@ fn make(place: &Place<'_>, from: Option<&Store>, random: u128, monitor: &dyn Mon
     let path = place.store_path(&home);
     // An earlier `--init` may have been interrupted before the role was written; and a place that was a mirror once has a store.
     let store = if Store::exists(&path)? {
+        durable::sync_folder(&path)?;
         own(Store::open(&path)?, place, &path)?
     } else {
         let chunker = from.map_or_else(Chunker::default, |from| from.config().chunker);

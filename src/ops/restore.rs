@@ -248,7 +248,13 @@ impl Run<'_> {
         // In place, what was not there is part of what an undo has to bring back.
         let to_undo = survey.destroys() || (self.options.to.is_none() && survey.created > 0);
         let rescue = if to_undo { Some(self.commit(&taken)?) } else { None };
-        let applied = if survey.actions > 0 { self.apply(now, began, survey)? } else { Applied::default() };
+        let applied = if survey.actions > 0 {
+            self.apply(now, began, survey)?
+        } else {
+            // All is in place, perhaps by a restore that was killed before it could make sure of it.
+            self.root.sync_file_system().map_err(crate::tree::Error::Sync)?;
+            Applied::default()
+        };
         Ok(Report { record: self.record.clone(), survey, applied: Some(applied), rescue, unread })
     }
 

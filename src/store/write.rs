@@ -51,6 +51,9 @@ impl Store {
         for name in on_disk.into_keys() {
             match PackReader::open(&self.layout, &name).and_then(|pack| Ok((pack.length(), pack.contents()?))) {
                 Ok((length, rows)) => {
+                    // Its bytes are on the medium; that it has a name may not be, if the run was killed just then.
+                    let path = self.layout.pack(&name);
+                    path.ancestors().skip(1).take(2).try_for_each(durable::sync_folder)?;
                     index.add(&FinishedPack { name, length, rows }, &self.layout)?;
                     found.adopted += 1;
                 }
