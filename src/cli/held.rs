@@ -62,6 +62,11 @@ impl Held<'_> {
                 ways.push(format!("If files there are gone or spoilt: {restore} brings back the last good night"));
             }
         }
+        if self.reasons.unread.is_some() {
+            let backup = command("backup");
+            ways.push(format!("When it can be read (does the disk fail? the kernel's log tells): {backup}"));
+            return ways;
+        }
         if self.reasons.room.is_some() {
             ways.push(format!("When there is room: {}", command("backup")));
             if self.reasons.source.is_empty() && self.reasons.mirror.is_none() {

@@ -29,6 +29,11 @@ pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> 
     let run = Run { ends, mirror, source, selection: ends.selection()?, parent: None, context, reread: false };
     mirror.tidy(context.now, context.monitor)?;
     let mut look = mirror.look(&run.selection, &Quietly(context.monitor))?;
+    if let Some(unread) = guards::unread_reason(&look) {
+        return Err(Error::Refused(format!(
+            "{unread}: make it readable, and run this again (the mirror was not touched)"
+        )));
+    }
     // A tree that has yet to be adopted never drifted, and yet what is in it is in no snapshot.
     let adopting = mirror.role().state == State::Empty;
     mirror.settle()?;

@@ -145,6 +145,7 @@ impl Run<'_> {
             State::Clean(n) | State::Publishing(_, n) => Some(self.mirror.record(n)?),
             State::Empty | State::Promoted(_) => None,
         };
+        let unread = guards::unread_reason(look);
         // What a mirror holds that is only now becoming one may be all that is left: rows are confused on the first night, too.
         let on_mirror = record.as_ref().map_or(look.taken.root, |record| record.root);
         let mut source = guards::suspicious_dirs(&self.ends, &self.source, Some(on_mirror), chunks)?;
@@ -152,7 +153,7 @@ impl Run<'_> {
             if !source.is_empty() && look.taken.totals.files > 0 {
                 source.push("look whether SOURCE and MIRROR are confused in backup.tab".to_owned());
             }
-            return Ok(Reasons { source, ..Reasons::default() });
+            return Ok(Reasons { source, unread, ..Reasons::default() });
         };
         // A DIR that is missing or empty has been named already.
         if source.is_empty() {
@@ -166,7 +167,7 @@ impl Run<'_> {
             source.push(format!("SOURCE was {} until snapshot {}", shown(&record.source), record.sequence));
         }
         let mirror = guards::drift_reason(&self.unwanted(look, record.root, to, chunks)?);
-        Ok(Reasons { source, mirror, room: None })
+        Ok(Reasons { source, mirror, unread, room: None })
     }
 
     /// The drift, but for what the source now has as well: that is left as it is. So it is when EXCLUDE or DIR hid something for a while.

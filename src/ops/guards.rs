@@ -10,7 +10,7 @@ use crate::fs::dir::Dir;
 use crate::fs::durable;
 use crate::manifest::cursor::Cursor;
 use crate::mirror::home::Home;
-use crate::mirror::look::Drift;
+use crate::mirror::look::{Drift, Look};
 use crate::path::{RelPath, shown, shown_path};
 use crate::store::chunks::ChunkSource;
 use std::fmt::Write as _;
@@ -23,6 +23,8 @@ pub struct Reasons {
     pub source: Vec<String>,
     /// What someone else did to the mirror.
     pub mirror: Option<String>,
+    /// What of the mirror could not be looked at, so that nobody knows whether it is in the store.
+    pub unread: Option<String>,
     /// What there is too little of to change the mirror.
     pub room: Option<String>,
 }
@@ -30,12 +32,12 @@ pub struct Reasons {
 impl Reasons {
     /// Whether nothing is wrong.
     pub const fn is_empty(&self) -> bool {
-        self.source.is_empty() && self.mirror.is_none() && self.room.is_none()
+        self.source.is_empty() && self.mirror.is_none() && self.unread.is_none() && self.room.is_none()
     }
 
     /// All of them.
     pub fn all(&self) -> Vec<String> {
-        self.source.iter().chain(&self.mirror).chain(&self.room).cloned().collect()
+        self.source.iter().chain(&self.mirror).chain(&self.unread).chain(&self.room).cloned().collect()
     }
 }
 
@@ -188,6 +190,15 @@ fn count_files(manifest: Option<ChunkRef>, chunks: &dyn ChunkSource, dir: &RelPa
         files += u64::from(matches!(entry.node, Node::File { .. }));
     }
     Ok(files)
+}
+
+/// A mirror that could not be seen whole, in words.
+pub(super) fn unread_reason(look: &Look) -> Option<String> {
+    match look.taken.totals.problems {
+        0 => None,
+        1 => Some("1 path on the mirror, named above, cannot be read".to_owned()),
+        n => Some(format!("{n} paths on the mirror, named above, cannot be read")),
+    }
 }
 
 /// A mirror that someone else changed, in words.

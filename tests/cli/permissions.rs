@@ -201,7 +201,7 @@ fn a_folder_whose_attributes_cannot_be_read_is_kept_as_it_was_or_left_out_with_a
     // On the mirror such a folder is not taken for gone.
     fs::write(site.mirror("d/known/c"), "c").unwrap();
     fs::remove_file(site.mirror("d/known/c")).unwrap();
-    without_attributes_of_folders(&site, "-backup data").ended(2).warns(&[
+    without_attributes_of_folders(&site, "-backup data").ended(3).warns(&[
         "on the mirror: cannot be read",
         "d/known: ",
         "it is taken to be as it was left",
