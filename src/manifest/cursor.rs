@@ -127,6 +127,13 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// The entry at a path of the manifest with this root, if it has one.
+pub fn find<'a>(root: ChunkRef, reader: Box<dyn ChunkReader + 'a>, path: &RelPath) -> Result<Option<Entry>, Error> {
+    let mut cursor = Cursor::new(root, reader)?;
+    cursor.seek(path)?;
+    Ok(cursor.next_entry()?.filter(|entry| entry.path == *path))
+}
+
 fn load(reader: &mut dyn ChunkReader, node: ChunkRef) -> Result<Items, Error> {
     let bytes = reader.read(&node)?;
     manifest::decode_node(bytes).map_err(|source| Error::Node { node: node.id, source })

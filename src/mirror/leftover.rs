@@ -12,7 +12,7 @@ use crate::fs::dir::Dir;
 use crate::limits::LEFTOVER_SNAPSHOTS;
 use crate::manifest::cursor::Cursor;
 use crate::monitor::{Monitor, Silent};
-use crate::path::RelPath;
+use crate::path::{RelPath, shown_path};
 use crate::scan::selection::Selection;
 use crate::source::snapshot::{Request, Taken, Trust, take};
 use crate::store::chunks::{ChunkSource, ChunkStore};
@@ -27,10 +27,8 @@ use std::sync::Arc;
 pub struct Leftover<'a> {
     /// The folder, under the lock of whoever uses it.
     pub stage: &'a Dir,
-    /// Where it is, for messages.
+    /// Where it is, for messages and for the record.
     pub path: &'a Path,
-    /// The place that it belongs to, for the record.
-    pub place: &'a [u8],
 }
 
 impl Leftover<'_> {
@@ -86,19 +84,19 @@ impl Leftover<'_> {
 
     fn save(&self, mirror: &dyn MirrorService, now: Time) -> Result<Record, Error> {
         let taken = self.take(mirror, mirror)?;
+        let path = shown_path(self.path);
         if taken.totals.problems > 0 {
-            let path = crate::path::shown_path(self.path);
             return Err(Error::Refused(format!(
                 "{path}/{READY} holds what an interrupted run took out of the tree, and it cannot be read: move it to a safe place and run this again"
             )));
         }
-        if let Some(record) = mirror.newest(|record| record.kind == Kind::Rescue && record.root == taken.root)? {
+        if let Some(record) = mirror.rescue_of(taken.root)? {
             return Ok(record);
         }
         mirror.commit(Draft {
             kind: Kind::Rescue,
             time: now,
-            source: self.place.to_vec(),
+            source: path.into_bytes(),
             dirs: selection()?.tops().to_vec(),
             root: taken.root,
             totals: taken.totals,
@@ -118,6 +116,9 @@ fn selection() -> Result<Selection, Error> {
 /// Takes out the targets of links that stand in one of the newest snapshots: what a run was taking out of a tree, or putting there, is in those.
 fn strike_out_known(targets: &mut HashSet<Vec<u8>>, mirror: &dyn MirrorService) -> Result<(), Error> {
     for sequence in mirror.sequences()?.into_iter().rev().take(LEFTOVER_SNAPSHOTS) {
+        if targets.is_empty() {
+            break;
+        }
         let Ok(record) = mirror.record(sequence) else { continue };
         let mut cursor = Cursor::new(record.root, mirror.reader()?)?;
         while !targets.is_empty()

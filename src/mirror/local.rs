@@ -3,7 +3,7 @@
 use super::Error;
 use super::home::Home;
 use super::leftover::Leftover;
-use super::look::{self, Look};
+use super::look::{self, Look, scope};
 use super::service::{Draft, MirrorService};
 use super::verify::{self, Verified};
 use crate::chunk::cut::Chunker;
@@ -25,7 +25,7 @@ use crate::store::block::Block;
 use crate::store::chunks::{ChunkReader, ChunkSink, ChunkSource, ChunkStore};
 use crate::store::dry::Dry;
 use crate::tree::apply::{Applied, Target, apply};
-use crate::tree::plan::{Plan, Scope, survey};
+use crate::tree::plan::{Plan, survey};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -161,11 +161,6 @@ impl LocalMirror {
     }
 }
 
-/// A mirror is made to hold all of its target, and nothing else.
-fn scope(selection: &Selection) -> Scope<'_> {
-    Scope { selection, delete: true, owners: clock::is_root() }
-}
-
 pub(super) fn lock(home: &Home, mirror: &Path) -> Result<Lock, Error> {
     Lock::take(&home.lock())?.ok_or_else(|| Error::Locked(shown_path(mirror)))
 }
@@ -265,8 +260,7 @@ impl MirrorService for LocalMirror {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|e| FsError::new("open", &path, e))?,
         };
-        let place = shown_path(&path);
-        Leftover { stage: &stage, path: &path, place: place.as_bytes() }.tidy(self, now, monitor)
+        Leftover { stage: &stage, path: &path }.tidy(self, now, monitor)
     }
 
     fn look(&self, selection: &Selection, monitor: &dyn Monitor) -> Result<Look, Error> {

@@ -6,10 +6,11 @@
 
 use super::Error;
 use crate::entry::{ChunkRef, Entry, Meta, Node, Time, Xattr};
-use crate::manifest::cursor::Cursor;
+use crate::fs::clock;
+use crate::manifest::cursor::{Cursor, find};
 use crate::manifest::diff::{Change, Diff};
 use crate::path::RelPath;
-use crate::scan::selection::Standing;
+use crate::scan::selection::{Selection, Standing};
 use crate::source::snapshot::Taken;
 use crate::store::chunks::ChunkSource;
 use crate::tree::plan::Scope;
@@ -74,6 +75,11 @@ impl Drift {
     }
 }
 
+/// A mirror is made to hold all of its target, and nothing else.
+pub fn scope(selection: &Selection) -> Scope<'_> {
+    Scope { selection, delete: true, owners: clock::is_root() }
+}
+
 /// Compares a look with the manifest that the tree was left with, and with the one that an interrupted run was putting there: what is as in either is
 /// our own doing. Owners count where we may give files away: else all files on a mirror are ours.
 pub fn drift(
@@ -134,9 +140,7 @@ struct Side<'a> {
 
 impl Side<'_> {
     fn find(&self, path: &RelPath) -> Result<Option<Entry>, Error> {
-        let mut cursor = Cursor::new(self.root, self.chunks.reader()?)?;
-        cursor.seek(path)?;
-        Ok(cursor.next_entry()?.filter(|entry| entry.path == *path))
+        Ok(find(self.root, self.chunks.reader()?, path)?)
     }
 
     /// A further name of a file as that file.

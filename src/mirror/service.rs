@@ -79,6 +79,11 @@ pub trait MirrorService: ChunkStore {
 }
 
 impl dyn MirrorService + '_ {
+    /// The rescue that has this tree already, if there is one.
+    pub fn rescue_of(&self, root: ChunkRef) -> Result<Option<Record>, Error> {
+        self.newest(|record| record.kind == Kind::Rescue && record.root == root)
+    }
+
     /// The newest snapshot of a kind that `wanted` accepts; records that cannot be read are passed over, `-check` names them.
     pub fn newest(&self, wanted: impl Fn(&Record) -> bool) -> Result<Option<Record>, Error> {
         for sequence in self.sequences()?.into_iter().rev() {

@@ -175,7 +175,7 @@ impl Run<'_> {
         if look.drift.is_empty() || !matches!(self.mirror.role().state, State::Clean(_)) {
             return Ok(look.drift.clone());
         }
-        Ok(look::drift(chunks, Some(left), Some(to), look.taken.root, self.scope(), &mut |_, _| {})?)
+        Ok(look::drift(chunks, Some(left), Some(to), look.taken.root, look::scope(&self.selection), &mut |_, _| {})?)
     }
 
     fn draft(&self, kind: Kind, taken: &Taken, note: String) -> Draft {

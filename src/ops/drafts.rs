@@ -38,8 +38,7 @@ pub(super) fn rescue(
     context: Context<'_>,
     note: &str,
 ) -> Result<Record, Error> {
-    let root = look.taken.root;
-    if let Some(record) = mirror.newest(|record| record.kind == Kind::Rescue && record.root == root)? {
+    if let Some(record) = mirror.rescue_of(look.taken.root)? {
         return Ok(record);
     }
     let place = ends.target.mirror.to_string();

@@ -9,7 +9,7 @@ use crate::format::snapshot::Record;
 use crate::fs::dir::Dir;
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
-use crate::mirror::look::Look;
+use crate::mirror::look::{Look, scope};
 use crate::mirror::service::MirrorService;
 use crate::monitor::{Monitor, Phase};
 use crate::path::RelPath;
@@ -17,7 +17,7 @@ use crate::scan::selection::Selection;
 use crate::source::snapshot::Taken;
 use crate::store::chunks::ChunkStore;
 use crate::tree::apply::Applied;
-use crate::tree::plan::{Plan, Scope, Survey, survey};
+use crate::tree::plan::{Plan, Survey, survey};
 use std::sync::Arc;
 
 /// How it ended.
@@ -105,13 +105,9 @@ impl Run<'_> {
         Ok(drafts::rescue(self.mirror, &self.ends, look, self.context, note)?.sequence)
     }
 
-    pub(super) fn scope(&self) -> Scope<'_> {
-        Scope { selection: &self.selection, delete: true, owners: crate::fs::clock::is_root() }
-    }
-
     pub(super) fn survey(&self, chunks: &dyn ChunkStore, from: ChunkRef, to: ChunkRef) -> Result<Survey, Error> {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
-        let plan = Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(to)?)), self.scope());
+        let plan = Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(to)?)), scope(&self.selection));
         Ok(survey(plan, chunks.reader()?.as_mut())?)
     }
 }

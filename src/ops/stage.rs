@@ -8,7 +8,6 @@ use crate::fs::{Error as FsError, clock, durable};
 use crate::mirror::home::Home;
 use crate::mirror::leftover::Leftover;
 use crate::mirror::service::MirrorService;
-use crate::path::shown_path;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -42,8 +41,7 @@ impl<'a> PlaceStage<'a> {
             return Ok(());
         }
         let stage = self.open()?;
-        let place = shown_path(&path);
-        Leftover { stage: &stage, path: &path, place: place.as_bytes() }.tidy(mirror, context.now, context.monitor)?;
+        Leftover { stage: &stage, path: &path }.tidy(mirror, context.now, context.monitor)?;
         self.leave()
     }
 

@@ -8,12 +8,11 @@ use super::feed::{Batch, Feeder, Halt};
 use super::lane::lane;
 use super::read::Streamer;
 use crate::chunk::cut::{Chunker, Cutter};
-use crate::entry::{ChunkRef, Entry, Time};
+use crate::entry::{ChunkRef, Time};
 use crate::format::snapshot::Totals;
 use crate::fs::dir::Dir;
 use crate::limits::IN_FLIGHT;
-use crate::manifest;
-use crate::manifest::cursor::Cursor;
+use crate::manifest::cursor::{Cursor, find};
 use crate::monitor::Monitor;
 use crate::path::RelPath;
 use crate::scan::selection::Selection;
@@ -76,7 +75,10 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
     let in_flight = Arc::default();
     let parent = request.parent.map(|root| Cursor::new(root, store.reader()?)).transpose()?;
     let parent_root = request.parent;
-    let in_parent = |path: &RelPath| lookup(parent_root, store, path);
+    let in_parent = |path: &RelPath| match parent_root {
+        Some(root) => find(root, store.reader()?, path),
+        None => Ok(None),
+    };
     let blocks = Blocks::new(store, blocks_in, Arc::clone(&in_flight));
     let mut assembler = Assembler::new(blocks, monitor, &in_parent, request.of_mirror);
     std::thread::scope(|scope| {
@@ -130,11 +132,4 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
 
 fn no_thread(e: impl std::fmt::Display) -> Error {
     Error::Threads(e.to_string())
-}
-
-fn lookup(parent: Option<ChunkRef>, store: &dyn ChunkStore, path: &RelPath) -> Result<Option<Entry>, manifest::Error> {
-    let Some(root) = parent else { return Ok(None) };
-    let mut cursor = Cursor::new(root, store.reader()?)?;
-    cursor.seek(path)?;
-    Ok(cursor.next_entry()?.filter(|entry| entry.path == *path))
 }

@@ -2,7 +2,7 @@
 
 use crate::entry::{ChunkRef, Entry, Node};
 use crate::manifest;
-use crate::manifest::cursor::Cursor;
+use crate::manifest::cursor::find;
 use crate::manifest::diff::Change;
 use crate::path::RelPath;
 use crate::scan::selection::{Selection, Standing};
@@ -35,9 +35,7 @@ impl<'a, D> Relink<'a, D> {
             entry.node = Node::HardLink { leader: substitute.clone() };
             return Ok(());
         }
-        let mut cursor = Cursor::new(self.wanted, self.chunks.reader()?)?;
-        cursor.seek(leader)?;
-        if let Some(found) = cursor.next_entry()?.filter(|found| found.path == *leader) {
+        if let Some(found) = find(self.wanted, self.chunks.reader()?, leader)? {
             self.substitutes.insert(leader.clone(), entry.path.clone());
             entry.node = found.node;
         }

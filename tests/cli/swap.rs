@@ -304,25 +304,7 @@ fn a_mirror_that_holds_no_night_yet_can_be_promoted_and_taken_back() {
 }
 
 /// Killed when it has put a part of the second night on the mirror.
-fn interrupted(site: &Site) {
-    let records = site.mirror(".backup/store/snapshots/000002");
-    for again in 0..40 {
-        let mut child = site.command(["-backup", "data"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        while !state(&site.mirror("")).starts_with("publishing") && child.try_wait().unwrap().is_none() {}
-        child.kill().unwrap();
-        child.wait().unwrap();
-        if state(&site.mirror("")).starts_with("publishing") {
-            return;
-        }
-        assert!(!records.exists() || again < 39, "never killed in time");
-        for n in 0..300 {
-            site.write(format!("d/many/{n}"), noise(again * 1000 + n, 3000));
-        }
-    }
-}
-
-#[test]
-fn an_interrupted_run_is_finished_from_the_store_before_the_swap() {
+fn interrupted() -> Site {
     let site = Site::new();
     for n in 0..300 {
         site.write(format!("d/many/{n}"), noise(n, 3000));
@@ -333,7 +315,26 @@ fn an_interrupted_run_is_finished_from_the_store_before_the_swap() {
     }
     // Much is replaced: that is not what is tried here.
     site.table("HOLD 100%\n");
-    interrupted(&site);
+    let records = site.mirror(".backup/store/snapshots/000002");
+    for again in 0..40 {
+        let mut child = site.command(["-backup", "data"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while !state(&site.mirror("")).starts_with("publishing") && child.try_wait().unwrap().is_none() {}
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if state(&site.mirror("")).starts_with("publishing") {
+            return site;
+        }
+        assert!(!records.exists() || again < 39, "never killed in time");
+        for n in 0..300 {
+            site.write(format!("d/many/{n}"), noise(again * 1000 + n, 3000));
+        }
+    }
+    panic!("never killed in time");
+}
+
+#[test]
+fn an_interrupted_run_is_finished_from_the_store_before_the_swap() {
+    let site = interrupted();
     let state_before = state(&site.mirror(""));
     let number = state_before.rsplit(' ').next().unwrap();
     let source = site.source_tree();
@@ -347,16 +348,7 @@ fn an_interrupted_run_is_finished_from_the_store_before_the_swap() {
 
 #[test]
 fn an_interrupted_run_on_a_mirror_that_was_changed_is_left_and_told() {
-    let site = Site::new();
-    for n in 0..300 {
-        site.write(format!("d/many/{n}"), noise(n, 3000));
-    }
-    site.init();
-    for n in 0..300 {
-        site.write(format!("d/many/{n}"), noise(5000 + n, 3000));
-    }
-    site.table("HOLD 100%\n");
-    interrupted(&site);
+    let site = interrupted();
     fs::write(site.mirror("d/many/7"), "live").unwrap();
     let before = site.mirror_tree();
     let said = site.run("-swap data").ended(0);

@@ -73,38 +73,40 @@ fn rows_confused_before_the_first_night_hold_the_run_that_would_empty_the_mirror
     assert!(!site.mirror("d/00").exists());
 }
 
-#[test]
-fn two_targets_whose_mirrors_were_exchanged_are_refused() {
+/// The places of two targets.
+const BOTH: [&str; 4] = ["src", "mirror", "src2", "mirror2"];
+
+fn two_targets() -> (Site, Hoard) {
     let site = archive();
     fill(&site, "src2", 2);
     rows(&site, "src", "mirror", &target("other", "src2", "mirror2"));
     site.run("-backup --init other").ended(0);
-    let places = ["src", "mirror", "src2", "mirror2"];
-    let hoard = Hoard::of(&site, &places);
+    let hoard = Hoard::of(&site, &BOTH);
+    (site, hoard)
+}
+
+#[test]
+fn two_targets_whose_mirrors_were_exchanged_are_refused() {
+    let (site, hoard) = two_targets();
     rows(&site, "src", "mirror2", &target("other", "src2", "mirror"));
     for words in
         ["-backup data", "-backup --init data", "-restore data", "-check data", "-approve data", "-snapshots data"]
     {
-        refused(&site, words, &places, &["mirror2 is the mirror of target other, not of data"]);
+        refused(&site, words, &BOTH, &["mirror2 is the mirror of target other, not of data"]);
     }
     let said =
         typed(&site, "-backup data other").ended(2).warns(&["mirror is the mirror of target data, not of other"]);
     drop(said);
-    hoard.is_kept(&places);
+    hoard.is_kept(&BOTH);
 }
 
 #[test]
 fn two_targets_whose_sources_were_exchanged_are_held() {
-    let site = archive();
-    fill(&site, "src2", 2);
-    rows(&site, "src", "mirror", &target("other", "src2", "mirror2"));
-    site.run("-backup --init other").ended(0);
-    let places = ["src", "mirror", "src2", "mirror2"];
-    let hoard = Hoard::of(&site, &places);
+    let (site, hoard) = two_targets();
     rows(&site, "src2", "mirror", &target("other", "src", "mirror2"));
     held(&site, &["in DIR d", "get other content", "SOURCE was ", "src until snapshot 2"]);
     typed(&site, "-backup other").ended(3);
-    hoard.is_kept(&places);
+    hoard.is_kept(&BOTH);
     typed(&site, "-approve data").ended(0);
     typed(&site, "-approve other").ended(0);
     hoard.is_kept(&["mirror", "mirror2"]);
