@@ -6,6 +6,8 @@ use super::disk::Mark;
 use super::recorder::{Shared, Shelf, lock};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -101,13 +103,28 @@ impl Volume {
 
     /// Mounts, which repeats the journal; the error is the kernel's.
     pub(crate) fn mount(&mut self) -> Result<(), String> {
-        let reads = lock(&self.disk).head_reads;
+        self.forget_cache();
         let none = MsFlags::empty();
         mount(Some(self.device.as_str()), &self.place, Some(self.fs.name()), none, None::<&str>)
             .map_err(|e| format!("{} cannot be mounted: {e}", self.fs))?;
         self.mounted = true;
-        assert!(lock(&self.disk).head_reads > reads, "the kernel mounted what it had in its cache, not this state");
         Ok(())
+    }
+
+    /// Empties what the kernel has cached of the device, and waits until a read of its head comes to the disk: as long as anybody has the device open
+    /// (a `losetup` that looks for a free one, udev's probing), its cache stays when a file system is unmounted.
+    fn forget_cache(&self) {
+        for _ in 0..2000 {
+            let reads = lock(&self.disk).head_reads;
+            tool(Command::new("blockdev").args(["--flushbufs", &self.device]));
+            let head = File::open(&self.device).and_then(|mut device| device.read_exact(&mut [0; 4096]));
+            head.unwrap_or_else(|e| panic!("{}: {e}", self.device));
+            if lock(&self.disk).head_reads > reads {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("{}: the kernel would mount what it has in its cache, not this state", self.device);
     }
 
     pub(crate) fn unmount(&mut self) {
