@@ -5,9 +5,10 @@
 
 use crate::limits;
 use fastcdc::v2020::{Normalization, select_masks};
+use serde::{Deserialize, Serialize};
 
 /// How files are cut: sizes in bytes, normalisation level 1.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Chunker {
     /// No chunk but the last of a file is shorter.
     pub min: usize,

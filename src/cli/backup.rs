@@ -11,8 +11,8 @@ use crate::format::snapshot::Record;
 use crate::fs::clock;
 use crate::ops::Context;
 use crate::ops::backup::Options;
+use crate::ops::hosts::Hosts;
 use crate::ops::run::Report;
-use crate::ops::{approve, backup};
 use crate::table::Target;
 use crate::tree::apply::Applied;
 use serde_json::{Value, json};
@@ -22,9 +22,9 @@ use std::time::Instant;
 pub(super) fn run(found: &Found, args: &BackupArgs, verbose: bool, out: Out) -> Result<Exit, Failure> {
     let targets = args.targets.iter().map(|name| found.target(name)).collect::<Result<Vec<_>, _>>()?;
     let options = Options { init: args.init, dry_run: args.dry_run, reread: args.reread };
-    let mut worst = Exit::Done;
+    let (mut worst, hosts) = (Exit::Done, Hosts::default());
     for target in targets {
-        let exit = with_context(found, target, verbose, out, |context| backup::backup(target, options, context));
+        let exit = with_context(found, target, verbose, out, |context| hosts.backup(target, options, context));
         worst = worst.worst(exit.unwrap_or_else(|failure| {
             out.error(&failure.message);
             failure.exit
@@ -41,7 +41,7 @@ pub(super) fn approve(
     out: Out,
 ) -> Result<Exit, Failure> {
     let target = found.target(name)?;
-    with_context(found, target, verbose, out, |context| approve::approve(target, number, context))
+    with_context(found, target, verbose, out, |context| Hosts::default().approve(target, number, context))
 }
 
 fn with_context(

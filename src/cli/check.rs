@@ -6,13 +6,13 @@ use super::terminal::Terminal;
 use super::{Failure, size};
 use crate::fs::clock;
 use crate::ops::Context;
-use crate::ops::check::check;
+use crate::ops::hosts::Hosts;
 use crate::table::Target;
 use serde_json::json;
 
 pub(super) fn run(target: &Target, data: bool, verbose: bool, out: Out) -> Result<Exit, Failure> {
     let monitor = Terminal::new(&target.name, verbose, out);
-    let report = check(target, data, Context { monitor: &monitor, now: clock::now(), random: 0 });
+    let report = Hosts::default().check(target, data, Context { monitor: &monitor, now: clock::now(), random: 0 });
     monitor.finish();
     let report = report.map_err(|e| Failure::of(&target.name, &e))?;
     let verdict =

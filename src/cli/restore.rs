@@ -8,11 +8,11 @@ use super::terminal::Terminal;
 use super::{Failure, size, time};
 use crate::fs::clock;
 use crate::ops::Context;
-use crate::ops::restore::{Options, Report, restore};
+use crate::ops::hosts::Hosts;
+use crate::ops::restore::{Change, Options, Report, Would};
 use crate::ops::snapshots::Which;
 use crate::path::{RelPath, shown};
 use crate::place::Place;
-use crate::tree::plan::Action;
 use serde_json::json;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -30,7 +30,7 @@ pub(super) fn run(found: &Found, args: &RestoreArgs, verbose: bool, out: Out) ->
     };
     let monitor = Terminal::new(&target.name, verbose, out);
     let context = Context { monitor: &monitor, now, random: 0 };
-    let report = restore(target, &options, context, &mut |action| show_action(action, out));
+    let report = Hosts::default().restore(target, &options, context, &mut |would| show(&would, out));
     monitor.finish();
     let report = report.map_err(|e| Failure::of(&target.name, &e))?;
     Ok(tell(found, &target.name, args, &report, out))
@@ -70,14 +70,14 @@ fn local_place(text: &OsStr) -> Result<PathBuf, Failure> {
     }
 }
 
-fn show_action(action: &Action, out: Out) {
-    let verb = match action {
-        Action::Put { old: None, .. } | Action::Link { old: None, .. } => "create",
-        Action::Put { .. } | Action::Link { .. } => "replace",
-        Action::Meta { .. } => "touch",
-        Action::Remove { .. } => "remove",
+fn show(would: &Would, out: Out) {
+    let verb = match would.change {
+        Change::Create => "create",
+        Change::Replace => "replace",
+        Change::Touch => "touch",
+        Change::Remove => "remove",
     };
-    let path = action.path().to_string();
+    let path = would.path.to_string();
     out.summary(&format!("{verb:8} {path}"), &json!({ "type": "would", "action": verb, "path": path }));
 }
 

@@ -4,13 +4,14 @@ use super::exit::Exit;
 use super::out::{Out, stderr};
 use super::{Failure, size, time};
 use crate::format::snapshot::Kind;
-use crate::ops::snapshots::{Listed, snapshots};
+use crate::ops::hosts::Hosts;
+use crate::ops::snapshots::Listed;
 use crate::path::shown;
 use crate::table::Target;
 use serde_json::json;
 
 pub(super) fn run(target: &Target, out: Out) -> Result<Exit, Failure> {
-    let Listed { records, note } = snapshots(target).map_err(|e| Failure::of(&target.name, &e))?;
+    let Listed { records, note } = Hosts::default().snapshots(target).map_err(|e| Failure::of(&target.name, &e))?;
     if let Some(note) = note {
         stderr(&format!("backup: {}: {note}", target.name));
     }

@@ -7,7 +7,8 @@ use super::table::Found;
 use super::terminal::Terminal;
 use crate::fs::clock;
 use crate::ops::Context;
-use crate::ops::swap::{Outcome, Report, swap};
+use crate::ops::hosts::Hosts;
+use crate::ops::swap::{Outcome, Report};
 use crate::path::shown_path;
 use crate::table::Target;
 use serde_json::json;
@@ -15,7 +16,8 @@ use serde_json::json;
 pub(super) fn run(found: &Found, name: &str, verbose: bool, out: Out) -> Result<Exit, Failure> {
     let target = found.target(name)?;
     let monitor = Terminal::new(name, verbose, out);
-    let report = swap(target, found.tab(), Context { monitor: &monitor, now: clock::now(), random: 0 });
+    let report =
+        Hosts::default().swap(target, found.tab(), Context { monitor: &monitor, now: clock::now(), random: 0 });
     monitor.finish();
     let report = report.map_err(|e| Failure::of(name, &e))?;
     tell(target, &shown_path(found.tab().file), &report, out);
@@ -37,7 +39,7 @@ fn tell(target: &Target, table: &str, report: &Report, out: Out) {
     let text = [vec![format!("{name}: {done}")], next.clone()].concat().join("\n  ");
     let value = json!({
         "type": "summary", "target": name, "outcome": word, "source": source, "mirror": mirror, "snapshot": report.snapshot,
-        "link": report.link.as_ref().map(|link| shown_path(link)), "old_source_reachable": report.reachable,
+        "link": report.link, "old_source_reachable": report.reachable,
         "next": next,
     });
     out.summary(&text, &value);
@@ -64,9 +66,10 @@ fn next(name: &str, source: &str, mirror: &str, report: &Report) -> Vec<String> 
     } else {
         format!("when the disk of {mirror} is back, or a new one: backup -backup --init {name}")
     };
-    let link = report.link.as_ref().map(|link| {
-        format!("the store is found through {} from now on; the STORE line has become a comment", shown_path(link))
-    });
+    let link = report
+        .link
+        .as_ref()
+        .map(|link| format!("the store is found through {link} from now on; the STORE line has become a comment"));
     let next = [
         format!("now: point the automount at {source}"),
         format!("{other} (what lies there is saved first, the history is copied to it)"),

@@ -3,13 +3,14 @@
 use super::{Error, text};
 use crate::chunk::cut::Chunker;
 use crate::limits;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 const TITLE: &str = "backup store";
 const WHAT: &str = "the config of a store";
 
 /// The random name of a store; the role on a mirror must carry the same.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StoreId(pub u128);
 
 impl fmt::Display for StoreId {
@@ -27,7 +28,7 @@ impl StoreId {
 }
 
 /// The whole file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Config {
     /// Name of the store.
     pub store: StoreId,

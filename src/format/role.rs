@@ -3,12 +3,13 @@
 use super::config::StoreId;
 use super::{Error, text};
 use crate::entry::Time;
+use serde::{Deserialize, Serialize};
 
 const TITLE: &str = "backup role";
 const WHAT: &str = "the role of a mirror";
 
 /// What the mirror tree holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum State {
     /// Nothing was put here yet.
     Empty,
@@ -22,7 +23,7 @@ pub enum State {
 }
 
 /// The whole file.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Role {
     /// Name of the target in backup.tab.
     pub target: String,

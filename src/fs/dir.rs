@@ -7,6 +7,7 @@
 use super::clock;
 use super::stat::Stat;
 use crate::entry::Time;
+use crate::path::RelPath;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, openat2};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::File;
@@ -46,6 +47,15 @@ impl Dir {
     /// A second descriptor of the same directory.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self(self.0.try_clone()?))
+    }
+
+    /// The names in a directory below it.
+    pub fn names_of(&self, path: &RelPath) -> io::Result<Vec<Vec<u8>>> {
+        let mut at = self.try_clone()?;
+        for name in path.names() {
+            at = at.child(name)?;
+        }
+        at.names()
     }
 
     /// The names in it, in no order, without `.` and `..`.

@@ -4,6 +4,7 @@ use super::Error;
 use super::clock;
 use super::dir::Dir;
 use rustix::io::retry_on_intr;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
 
@@ -13,7 +14,7 @@ const EXT: u64 = 0xef53;
 const EXT_NOBODYS: u64 = 4096;
 
 /// What a file system has, for us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Space {
     /// Its number.
     pub device: u64,
@@ -74,7 +75,7 @@ impl Space {
 const CLUSTER: u64 = 4096;
 
 /// So much room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Need {
     /// Bytes on the medium.
     pub bytes: u64,

@@ -134,7 +134,7 @@ impl LocalMirror {
         selection: &Selection,
         all: bool,
         monitor: &dyn Monitor,
-        tell: &mut dyn FnMut(&RelPath, &'static str),
+        tell: &mut dyn FnMut(&RelPath, look::Difference),
     ) -> Result<Look, Error> {
         let (left, coming) = self.roots()?;
         // Of a store that has lost packs nobody knows without reading whether it has what is on the tree.
@@ -268,7 +268,7 @@ impl MirrorService for LocalMirror {
     }
 
     fn look_dry(&self, selection: &Selection, all: bool, monitor: &dyn Monitor) -> Result<Look, Error> {
-        let mut tell = |path: &RelPath, what: &'static str| {
+        let mut tell = |path: &RelPath, what: look::Difference| {
             monitor.problem(path, &format!("the mirror is not as it was left: {what}"));
         };
         self.look_with(&Dry::new(&self.store), selection, all, monitor, &mut tell)

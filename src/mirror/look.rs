@@ -14,9 +14,11 @@ use crate::scan::selection::{Selection, Standing};
 use crate::source::snapshot::Taken;
 use crate::store::chunks::ChunkSource;
 use crate::tree::plan::Scope;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The state of a mirror tree.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Look {
     /// The tree as it is: its content is in the store.
     pub taken: Taken,
@@ -29,7 +31,7 @@ pub struct Look {
 }
 
 /// What someone else changed on a mirror.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drift {
     /// Names that were added.
     pub added: u64,
@@ -38,11 +40,32 @@ pub struct Drift {
     /// Names that are gone.
     pub removed: u64,
     /// The first few of them, each with what happened.
-    pub samples: Vec<(RelPath, &'static str)>,
+    pub samples: Vec<(RelPath, Difference)>,
 }
 
-const ADDED: &str = "added";
-const REMOVED: &str = "removed";
+/// How something on a mirror is not as it was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Difference {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// It is something else, or has other content.
+    Content,
+    /// Its content is as it was.
+    Metadata,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Content => "other content",
+            Self::Metadata => "other owner, mode, time or attributes",
+        })
+    }
+}
 
 /// The bits of a mode that a new owner clears.
 const SET_ID: u32 = 0o6000;
@@ -63,10 +86,10 @@ impl Drift {
         self.added + self.changed + self.removed
     }
 
-    fn note(&mut self, path: RelPath, what: &'static str) {
+    fn note(&mut self, path: RelPath, what: Difference) {
         match what {
-            ADDED => self.added += 1,
-            REMOVED => self.removed += 1,
+            Difference::Added => self.added += 1,
+            Difference::Removed => self.removed += 1,
             _ => self.changed += 1,
         }
         if self.samples.len() < SAMPLES {
@@ -88,7 +111,7 @@ pub fn drift(
     coming: Option<ChunkRef>,
     found: ChunkRef,
     scope: Scope<'_>,
-    tell: &mut dyn FnMut(&RelPath, &'static str),
+    tell: &mut dyn FnMut(&RelPath, Difference),
 ) -> Result<Drift, Error> {
     let mut drift = Drift::default();
     if left == Some(found) {
@@ -120,10 +143,10 @@ pub fn drift(
             continue;
         }
         let what = match (old, new) {
-            (None, _) => ADDED,
-            (_, None) => REMOVED,
-            (Some(old), Some(new)) if old.node == new.node => "other owner, mode, time or attributes",
-            _ => "other content",
+            (None, _) => Difference::Added,
+            (_, None) => Difference::Removed,
+            (Some(old), Some(new)) if old.node == new.node => Difference::Metadata,
+            _ => Difference::Content,
         };
         tell(&path, what);
         drift.note(path, what);

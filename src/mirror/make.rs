@@ -13,10 +13,12 @@ use crate::format::role::{Role, State};
 use crate::fs::lock::Lock;
 use crate::fs::space::Need;
 use crate::fs::{Error as FsError, clock, durable};
+use crate::id::Id;
 use crate::monitor::{Monitor, Silent};
 use crate::path::{shown, shown_path};
-use crate::store::Store;
+use crate::store::history::{History, Past};
 use crate::store::import::{self, Imported};
+use crate::store::{Error as StoreError, Store};
 use std::path::Path;
 
 /// Makes a new mirror, or leaves one of this target that exists as it is. A tree that is there already is adopted by the first backup.
@@ -27,29 +29,57 @@ pub fn init(place: &Place<'_>, random: u128) -> Result<(), Error> {
     make(place, None, random, &Silent).map(|_| ())
 }
 
-/// Makes a mirror of a place that has no role, or that was promoted before `promoted` was; the history comes from there.
+/// Makes a mirror of a place that has no role, or that was promoted before the place was that this history comes from.
 pub fn init_after_swap(
     place: &Place<'_>,
-    promoted: &Place<'_>,
+    from: &dyn History,
     random: u128,
     monitor: &dyn Monitor,
 ) -> Result<Imported, Error> {
-    let (from, _lock) = history(promoted)?;
-    make(place, Some(&from), random, monitor)
+    make(place, Some(from), random, monitor)
 }
 
 /// The room that the history takes which [`init_after_swap`] copies.
-pub fn room_for_history(place: &Place<'_>, promoted: &Place<'_>) -> Result<Need, Error> {
-    let store = |place: &Place<'_>| place.store_path(&Home::of(place.mirror));
-    Ok(import::room_for(&store(promoted), &store(place))?)
+pub fn room_for_history(place: &Place<'_>, from: &dyn History) -> Result<Need, Error> {
+    Ok(import::room_for(from.past()?.packs, &place.store_path(&Home::of(place.mirror)))?)
 }
 
 /// The store of a place that was promoted, under the lock of that place.
-fn history(promoted: &Place<'_>) -> Result<(Store, Lock), Error> {
-    let home = Home::of(promoted.mirror);
-    let lock = lock(&home, promoted.mirror)?;
-    let store = open_store(promoted)?;
-    Ok((store, lock))
+pub(super) struct Locked {
+    store: Store,
+    _lock: Lock,
+}
+
+/// Opens the history of a place that was promoted.
+pub(super) fn history(promoted: &Place<'_>) -> Result<Locked, Error> {
+    let lock = lock(&Home::of(promoted.mirror), promoted.mirror)?;
+    Ok(Locked { store: open_store(promoted)?, _lock: lock })
+}
+
+impl History for Locked {
+    fn name(&self) -> String {
+        self.store.name()
+    }
+
+    fn pack_name(&self, pack: &Id) -> String {
+        self.store.pack_name(pack)
+    }
+
+    fn config(&self) -> Config {
+        *self.store.config()
+    }
+
+    fn past(&self) -> Result<Past, StoreError> {
+        self.store.past()
+    }
+
+    fn record_bytes(&self, sequence: u64) -> Result<Vec<u8>, StoreError> {
+        self.store.record_bytes(sequence)
+    }
+
+    fn read_pack(&self, pack: &Id, take: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.store.read_pack(pack, take)
+    }
 }
 
 /// Opens the store of a place with a role, which must be its own.
@@ -76,7 +106,7 @@ fn own(store: Store, place: &Place<'_>, path: &Path) -> Result<Store, Error> {
     }
 }
 
-fn make(place: &Place<'_>, from: Option<&Store>, random: u128, monitor: &dyn Monitor) -> Result<Imported, Error> {
+fn make(place: &Place<'_>, from: Option<&dyn History>, random: u128, monitor: &dyn Monitor) -> Result<Imported, Error> {
     let home = Home::of(place.mirror);
     std::fs::create_dir_all(place.mirror).map_err(|e| FsError::new("make the mirror", place.mirror, e))?;
     durable::make_folder(home.root())?;

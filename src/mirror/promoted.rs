@@ -21,18 +21,19 @@ use crate::store::chunks::{ChunkReader, ChunkSink, ChunkSource};
 use crate::store::dry::Dry;
 use crate::store::{Error as StoreError, Store};
 use crate::tree::apply::Applied;
+use std::sync::Arc;
 
 /// A promoted place, seen through glass.
-pub struct Promoted<'a> {
-    store: &'a Store,
-    seen: Dry<'a>,
+pub struct Promoted {
+    store: Arc<Store>,
+    seen: Dry<'static>,
     role: Role,
     why: String,
 }
 
-impl<'a> Promoted<'a> {
+impl Promoted {
     /// Over the store of a promoted place.
-    pub fn new(place: &Place<'_>, store: &'a Store) -> Result<Self, Error> {
+    pub fn new(place: &Place<'_>, store: Store) -> Result<Self, Error> {
         let (name, target) = (shown_path(place.mirror), place.target);
         let role = Home::of(place.mirror).read_role()?;
         let role = role.ok_or_else(|| Error::Refused(format!("{name} was not promoted (nothing was written)")))?;
@@ -41,7 +42,8 @@ impl<'a> Promoted<'a> {
             "what would be overwritten or added cannot be saved first: the history is that of {name}, which was promoted and takes no snapshots. \
              Either make the mirror: backup -backup --init {target}; or restore to an empty place: --to PLACE (nothing was written)"
         );
-        Ok(Self { store, seen: Dry::new(store), role, why })
+        let store = Arc::new(store);
+        Ok(Self { seen: Dry::over(Box::new(Arc::clone(&store))), store, role, why })
     }
 
     fn refused<T>(&self) -> Result<T, Error> {
@@ -49,13 +51,13 @@ impl<'a> Promoted<'a> {
     }
 }
 
-impl ChunkSource for Promoted<'_> {
+impl ChunkSource for Promoted {
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, StoreError> {
         self.seen.reader()
     }
 }
 
-impl ChunkSink for Promoted<'_> {
+impl ChunkSink for Promoted {
     fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, StoreError> {
         self.seen.missing(ids)
     }
@@ -69,7 +71,7 @@ impl ChunkSink for Promoted<'_> {
     }
 }
 
-impl MirrorService for Promoted<'_> {
+impl MirrorService for Promoted {
     fn chunker(&self) -> Chunker {
         self.store.config().chunker
     }

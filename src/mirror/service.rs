@@ -15,9 +15,10 @@ use crate::path::RelPath;
 use crate::scan::selection::Selection;
 use crate::store::chunks::ChunkStore;
 use crate::tree::apply::Applied;
+use serde::{Deserialize, Serialize};
 
 /// A snapshot that has no number yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Draft {
     /// Why it was taken.
     pub kind: Kind,

@@ -4,6 +4,7 @@
 //! nobody writes to the tree as to a mirror. The tree and the store are not touched, but for a run that was interrupted and can be finished.
 
 use super::Error;
+use super::end::Turning;
 use super::home::Home;
 use super::local::{LocalMirror, Place, check_target, lock, not_together};
 use super::make::open_store;
@@ -15,7 +16,6 @@ use crate::fs::{clock, durable};
 use crate::monitor::Monitor;
 use crate::path::shown_path;
 use crate::scan::selection::Selection;
-use std::path::PathBuf;
 
 /// A place with a role, under its lock.
 #[derive(Debug)]
@@ -38,14 +38,30 @@ impl<'a> Turn<'a> {
         Ok(Self { place, home, role, _lock: lock })
     }
 
-    /// What the place says of its tree.
-    pub fn state(&self) -> State {
+    fn finish(&self, to: u64, selection: &Selection, monitor: &dyn Monitor) -> Result<Option<String>, Error> {
+        let mirror = LocalMirror::open_locked(&self.place, self.role.clone(), None, monitor)?;
+        mirror.tidy(clock::now(), monitor)?;
+        let look = mirror.look(selection, monitor)?;
+        if !look.drift.is_empty() {
+            return Ok(Some(format!("{} of its names were changed by someone else", look.drift.count())));
+        }
+        let applied = mirror.publish(&look, &mirror.record(to)?, selection, monitor)?;
+        Ok((applied.failed > 0).then(|| format!("{} of its names could not be changed", applied.failed)))
+    }
+
+    /// The time stays that of the last run, so that what was changed later is still told from what the program wrote.
+    fn set(&mut self, state: State) -> Result<(), Error> {
+        self.role.state = state;
+        self.home.write_role(&self.role)
+    }
+}
+
+impl Turning for Turn<'_> {
+    fn state(&self) -> State {
         self.role.state
     }
 
-    /// The number with which it would be promoted. A mirror that was made after a swap and that nothing was put on yet is refused: its tree is not
-    /// what its history says.
-    pub fn number(&self) -> Result<u64, Error> {
+    fn number(&self) -> Result<u64, Error> {
         match self.role.state {
             State::Clean(n) | State::Publishing(_, n) | State::Promoted(n) => Ok(n),
             State::Empty if open_store(&self.place)?.newest(|kind| kind == Kind::Backup)?.is_none() => Ok(0),
@@ -58,9 +74,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Ends what an interrupted run was doing to the tree, if nobody touched the tree since: its content is all in the store. If that cannot be
-    /// done, the tree stays a mixture, and the operator is told.
-    pub fn finish_publishing(&mut self, selection: &Selection, monitor: &dyn Monitor) -> Result<(), Error> {
+    fn finish_publishing(&mut self, selection: &Selection, monitor: &dyn Monitor) -> Result<(), Error> {
         let State::Publishing(from, to) = self.role.state else { return Ok(()) };
         let why = match self.finish(to, selection, monitor) {
             Ok(None) => format!("the interrupted run was finished first: the tree holds snapshot {to}"),
@@ -72,42 +86,22 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    fn finish(&self, to: u64, selection: &Selection, monitor: &dyn Monitor) -> Result<Option<String>, Error> {
-        let mirror = LocalMirror::open_locked(&self.place, self.role.clone(), None, monitor)?;
-        mirror.tidy(clock::now(), monitor)?;
-        let look = mirror.look(selection, monitor)?;
-        if !look.drift.is_empty() {
-            return Ok(Some(format!("{} of its names were changed by someone else", look.drift.count())));
-        }
-        let applied = mirror.publish(&look, &mirror.record(to)?, selection, monitor)?;
-        Ok((applied.failed > 0).then(|| format!("{} of its names could not be changed", applied.failed)))
-    }
-
-    /// Makes sure that the history is found from the place alone: a store elsewhere gets a link.
-    pub fn link_store(&self) -> Result<Option<PathBuf>, Error> {
+    fn link_store(&self) -> Result<Option<String>, Error> {
         let (Some(elsewhere), usual) = (self.place.store, self.home.store()) else { return Ok(None) };
         if !durable::is_there(&usual)? {
             durable::link(elsewhere, &usual)?;
-            return Ok(Some(usual));
+            return Ok(Some(shown_path(&usual)));
         }
         let place = Place { store: None, ..self.place.clone() };
         open_store(&place).map(|_| None).map_err(|_| not_together(&usual))
     }
 
-    /// From now on the tree is live data.
-    pub fn promote(&mut self, number: u64) -> Result<(), Error> {
+    fn promote(&mut self, number: u64) -> Result<(), Error> {
         self.set(State::Promoted(number))
     }
 
-    /// The place is a mirror again; what was changed on it since the swap is found by the next look.
-    pub fn take_back(&mut self, number: u64) -> Result<(), Error> {
+    fn take_back(&mut self, number: u64) -> Result<(), Error> {
         self.set(if number == 0 { State::Empty } else { State::Clean(number) })
-    }
-
-    /// The time stays that of the last run, so that what was changed later is still told from what the program wrote.
-    fn set(&mut self, state: State) -> Result<(), Error> {
-        self.role.state = state;
-        self.home.write_role(&self.role)
     }
 }
 

@@ -1,19 +1,17 @@
 //! `-approve`: carries out a run that was held (floor 5).
 
-use super::places::{Ends, open_tree};
+use super::places::Ends;
 use super::run::{Quietly, Report, Run};
 use super::{Context, Error, guards};
 use crate::format::role::State;
 use crate::format::snapshot::Kind;
 use crate::mirror::service::{Draft, MirrorService};
-use crate::table::Target;
 
 /// Carries out a held run: the mirror becomes what the source was then.
-pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> Result<Report, Error> {
-    let ends = Ends::of(target)?;
+pub fn approve(ends: Ends<'_>, sequence: Option<u64>, context: Context<'_>) -> Result<Report, Error> {
     guards::rows_are_not_swapped(&ends)?;
-    let local = ends.open_mirror(context)?;
-    let mirror: &dyn MirrorService = &local;
+    let opened = ends.open_mirror(context)?;
+    let mirror = opened.as_ref();
     let held = match sequence {
         Some(n) => Some(mirror.record(n)?).filter(|record| record.kind == Kind::Held),
         None => mirror.newest(|record| record.kind == Kind::Held)?,
@@ -25,8 +23,7 @@ pub fn approve(target: &Target, sequence: Option<u64>, context: Context<'_>) -> 
             format!("snapshot {} is newer: there is nothing to approve (nothing was written)", later.sequence);
         return Err(Error::Refused(message));
     }
-    let source = open_tree(ends.mirror, "MIRROR")?;
-    let run = Run { ends, mirror, source, selection: ends.selection()?, parent: None, context, reread: false };
+    let run = Run { ends, mirror, selection: ends.selection()?, context };
     mirror.tidy(context.now, context.monitor)?;
     let mut look = mirror.look(&run.selection, &Quietly(context.monitor))?;
     if let Some(unread) = guards::unread_reason(&look) {

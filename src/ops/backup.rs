@@ -9,6 +9,7 @@ use super::{Context, Error, drafts, guards, room};
 use crate::entry::ChunkRef;
 use crate::format::role::State;
 use crate::format::snapshot::{Kind, Record};
+use crate::fs::dir::Dir;
 use crate::manifest::cursor::Cursor;
 use crate::mirror::look::{self, Drift, Look};
 use crate::mirror::service::{Draft, MirrorService};
@@ -17,7 +18,6 @@ use crate::path::shown;
 use crate::source::snapshot::{Request, Taken, Trust, take};
 use crate::store::chunks::ChunkStore;
 use crate::store::dry::Dry;
-use crate::table::Target;
 use std::sync::Arc;
 
 /// Options of the command.
@@ -32,19 +32,18 @@ pub struct Options {
 }
 
 /// Takes a snapshot of the source and brings the mirror up to it.
-pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result<Report, Error> {
-    let ends = Ends::of(target)?;
+pub fn backup(ends: Ends<'_>, options: Options, context: Context<'_>) -> Result<Report, Error> {
     guards::source_is_no_mirror(&ends)?;
     guards::mirror_is_outside(&ends)?;
-    let source = open_tree(ends.source, "SOURCE")?;
+    let source = open_tree(ends.source_here()?, "SOURCE")?;
     let selection = ends.selection()?;
     let is_new = options.init && !options.dry_run && (!ends.has_mirror()? || ends.waits_for_mirror()?.is_some());
     if is_new {
         room::before_a_run(&ends, &source, &selection, None)?;
     }
     let lost = if options.init && !options.dry_run { ends.init_mirror(context)?.damaged } else { 0 };
-    let local = ends.open_mirror(context)?;
-    let mirror: &dyn MirrorService = &local;
+    let opened = ends.open_mirror(context)?;
+    let mirror = opened.as_ref();
     // What cannot be read is carried forward from the last good night: a held run may be without it.
     let mut parent = match mirror.newest(|record| record.kind == Kind::Backup)? {
         None => mirror.newest(|record| record.kind == Kind::Held)?,
@@ -53,18 +52,18 @@ pub fn backup(target: &Target, options: Options, context: Context<'_>) -> Result
     if mirror.role().state == State::Empty {
         parent = parent.filter(|record| is_whole(mirror, record, context));
     }
-    let run = Run { ends, mirror, source, selection, parent, context, reread: options.reread };
+    let night = Night { run: Run { ends, mirror, selection, context }, source, parent, reread: options.reread };
     if options.dry_run {
         let dry = Dry::new(mirror);
-        let look = mirror.look_dry(&run.selection, false, &crate::monitor::Silent)?;
-        return run.dry(&dry, &look);
+        let look = mirror.look_dry(&night.run.selection, false, &crate::monitor::Silent)?;
+        return night.dry(&dry, &look);
     }
     mirror.tidy(context.now, context.monitor)?;
-    let gate = Gate::new(mirror, || if is_new { Ok(()) } else { run.require_room() });
-    let (mut taken, look) = run.snapshot_and_look(&gate)?;
+    let gate = Gate::new(mirror, || if is_new { Ok(()) } else { night.require_room() });
+    let (mut taken, look) = night.snapshot_and_look(&gate)?;
     // What was on the mirror and in no snapshot was put into the store, too.
     taken.totals.new_bytes += look.taken.totals.new_bytes;
-    run.carry_out(&taken, look, lost)
+    night.carry_out(&taken, look, lost)
 }
 
 /// Whether the manifest of a snapshot can be read to its end. A mirror that nothing was put on yet needs none: what came with the history of another
@@ -84,51 +83,60 @@ fn is_whole(mirror: &dyn MirrorService, record: &Record, context: Context<'_>) -
     walked.is_ok()
 }
 
-impl Run<'_> {
+/// A run with the source at hand.
+struct Night<'a> {
+    run: Run<'a>,
+    source: Arc<Dir>,
+    /// The newest good snapshot of the source.
+    parent: Option<Record>,
+    reread: bool,
+}
+
+impl Night<'_> {
     fn trust(&self) -> Trust {
-        let trusted = self.parent.as_ref().filter(|_| !self.reread && !self.mirror.is_incomplete());
+        let trusted = self.parent.as_ref().filter(|_| !self.reread && !self.run.mirror.is_incomplete());
         trusted.map_or(Trust::Nothing, |record| Trust::Identity(record.time))
     }
 
     /// Refuses a run that cannot fit; asked before the first write.
     fn require_room(&self) -> Result<(), Error> {
         let parent = match &self.parent {
-            Some(record) => Some((Cursor::new(record.root, self.mirror.reader()?)?, self.trust())),
+            Some(record) => Some((Cursor::new(record.root, self.run.mirror.reader()?)?, self.trust())),
             None => None,
         };
-        room::before_a_run(&self.ends, &self.source, &self.selection, parent)
+        room::before_a_run(&self.run.ends, &self.source, &self.run.selection, parent)
     }
 
     /// A snapshot of the source. What cannot be read is carried forward from the parent; where there is none yet, from what a tree that becomes a
     /// mirror holds, which is then the last good version that anyone knows.
     fn take(&self, store: &dyn ChunkStore, adopted: Option<ChunkRef>) -> Result<Taken, Error> {
         let totals = self.parent.as_ref().map(|record| record.totals);
-        self.context.monitor.begin(
+        self.run.context.monitor.begin(
             Phase::Reading,
             totals.map(|t| t.files + t.directories + t.others),
             totals.map(|t| t.bytes),
         );
         let request = Request {
             root: Arc::clone(&self.source),
-            selection: &self.selection,
+            selection: &self.run.selection,
             parent: self.parent.as_ref().map(|record| record.root).or(adopted),
             trust: self.trust(),
             of_mirror: false,
             filter: None,
-            chunker: self.mirror.chunker(),
+            chunker: self.run.mirror.chunker(),
         };
-        Ok(take(request, store, self.context.monitor)?)
+        Ok(take(request, store, self.run.context.monitor)?)
     }
 
     /// Reads the source while the mirror is looked at; after that, where the mirror is all that was ever known of the source.
     fn snapshot_and_look(&self, store: &dyn ChunkStore) -> Result<(Taken, Look), Error> {
         if self.parent.is_none() {
-            let look = self.mirror.look(&self.selection, &Quietly(self.context.monitor))?;
+            let look = self.run.mirror.look(&self.run.selection, &Quietly(self.run.context.monitor))?;
             return Ok((self.take(store, Some(look.taken.root))?, look));
         }
         std::thread::scope(|scope| {
-            let quietly = Quietly(self.context.monitor);
-            let look = move || self.mirror.look(&self.selection, &quietly);
+            let quietly = Quietly(self.run.context.monitor);
+            let look = move || self.run.mirror.look(&self.run.selection, &quietly);
             let look = std::thread::Builder::new().spawn_scoped(scope, look);
             let look = look.map_err(|e| crate::source::Error::Threads(e.to_string()))?;
             let taken = self.take(store, None);
@@ -141,14 +149,14 @@ impl Run<'_> {
 
     /// Why the run must be held, if it must.
     fn reasons(&self, look: &Look, to: ChunkRef, chunks: &dyn ChunkStore) -> Result<Reasons, Error> {
-        let record = match self.mirror.role().state {
-            State::Clean(n) | State::Publishing(_, n) => Some(self.mirror.record(n)?),
+        let record = match self.run.mirror.role().state {
+            State::Clean(n) | State::Publishing(_, n) => Some(self.run.mirror.record(n)?),
             State::Empty | State::Promoted(_) => None,
         };
         let unread = guards::unread_reason(look);
         // What a mirror holds that is only now becoming one may be all that is left: rows are confused on the first night, too.
         let on_mirror = record.as_ref().map_or(look.taken.root, |record| record.root);
-        let mut source = guards::suspicious_dirs(&self.ends, &self.source, Some(on_mirror), chunks)?;
+        let mut source = guards::suspicious_dirs(&self.run.ends, &self.source, Some(on_mirror), chunks)?;
         let Some(record) = record else {
             if !source.is_empty() && look.taken.totals.files > 0 {
                 source.push("look whether SOURCE and MIRROR are confused in backup.tab".to_owned());
@@ -158,12 +166,12 @@ impl Run<'_> {
         // A DIR that is missing or empty has been named already.
         if source.is_empty() {
             let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
-            let percent = self.ends.target.hold.unwrap_or_default().percent();
+            let percent = self.run.ends.target.hold.unwrap_or_default().percent();
             let (old, new) = (|| cursor(record.root), || cursor(to));
-            let (dirs, selection) = (&self.ends.target.dirs, &self.selection);
+            let (dirs, selection) = (&self.run.ends.target.dirs, &self.run.selection);
             source = Nights { old, new, dirs, selection, percent }.reasons()?;
         }
-        if !source.is_empty() && self.ends.is_another_source(&record.source) {
+        if !source.is_empty() && self.run.ends.is_another_source(&record.source) {
             source.push(format!("SOURCE was {} until snapshot {}", shown(&record.source), record.sequence));
         }
         let mirror = guards::drift_reason(&self.unwanted(look, record.root, to, chunks)?);
@@ -172,38 +180,46 @@ impl Run<'_> {
 
     /// The drift, but for what the source now has as well: that is left as it is. So it is when EXCLUDE or DIR hid something for a while.
     fn unwanted(&self, look: &Look, left: ChunkRef, to: ChunkRef, chunks: &dyn ChunkStore) -> Result<Drift, Error> {
-        if look.drift.is_empty() || !matches!(self.mirror.role().state, State::Clean(_)) {
+        if look.drift.is_empty() || !matches!(self.run.mirror.role().state, State::Clean(_)) {
             return Ok(look.drift.clone());
         }
-        Ok(look::drift(chunks, Some(left), Some(to), look.taken.root, look::scope(&self.selection), &mut |_, _| {})?)
+        Ok(look::drift(
+            chunks,
+            Some(left),
+            Some(to),
+            look.taken.root,
+            look::scope(&self.run.selection),
+            &mut |_, _| {},
+        )?)
     }
 
     fn draft(&self, kind: Kind, taken: &Taken, note: String) -> Draft {
-        let place = self.ends.target.source.to_string();
-        drafts::draft(kind, &place, self.ends.dirs(), taken, self.context, note)
+        let place = self.run.ends.target.source.to_string();
+        drafts::draft(kind, &place, self.run.ends.dirs(), taken, self.run.context, note)
     }
 
     fn carry_out(&self, taken: &Taken, mut look: Look, lost: u64) -> Result<Report, Error> {
-        self.mirror.settle()?;
-        let mut reasons = self.reasons(&look, taken.root, self.mirror)?;
-        let survey = self.survey(self.mirror, look.taken.root, taken.root)?;
-        reasons.room = self.no_room(&survey)?;
-        let adopting = self.mirror.role().state == State::Empty;
+        self.run.mirror.settle()?;
+        let mut reasons = self.reasons(&look, taken.root, self.run.mirror)?;
+        let survey = self.run.survey(self.run.mirror, look.taken.root, taken.root)?;
+        reasons.room = self.run.no_room(&survey)?;
+        let adopting = self.run.mirror.role().state == State::Empty;
         if !reasons.is_empty() {
             let rescue = reasons.mirror.is_some();
-            let rescue = rescue.then(|| self.rescue(&look, "found on the mirror when a run was held")).transpose()?;
-            let record = self.mirror.commit(self.draft(Kind::Held, taken, reasons.all().join("; ")))?;
+            let rescue =
+                rescue.then(|| self.run.rescue(&look, "found on the mirror when a run was held")).transpose()?;
+            let record = self.run.mirror.commit(self.draft(Kind::Held, taken, reasons.all().join("; ")))?;
             return Ok(Report::Held { record, rescue, reasons });
         }
-        if self.is_of_two_runs(&look, taken.root)? {
-            look.recorded = Some(self.rescue(&look, "the tree as an interrupted run left it")?);
+        if self.run.is_of_two_runs(&look, taken.root)? {
+            look.recorded = Some(self.run.rescue(&look, "the tree as an interrupted run left it")?);
         }
         let found_any = look.taken.totals.files + look.taken.totals.others > 0;
         if adopting && found_any && survey.destroys() {
-            look.recorded = Some(self.rescue(&look, "the tree as it was when it became a mirror")?);
+            look.recorded = Some(self.run.rescue(&look, "the tree as it was when it became a mirror")?);
         }
-        let record = self.mirror.commit(self.draft(Kind::Backup, taken, String::new()))?;
-        let applied = self.publish(&look, &record)?;
+        let record = self.run.mirror.commit(self.draft(Kind::Backup, taken, String::new()))?;
+        let applied = self.run.publish(&look, &record)?;
         Ok(Report::Done { record, applied, lost })
     }
 
@@ -211,7 +227,7 @@ impl Run<'_> {
         let taken = self.take(dry, None)?;
         let reasons = self.reasons(look, taken.root, dry)?;
         let from = self.parent.as_ref().map_or(look.taken.root, |record| record.root);
-        let survey = self.survey(dry, from, taken.root)?;
+        let survey = self.run.survey(dry, from, taken.root)?;
         Ok(Report::Dry { taken, survey, reasons })
     }
 }

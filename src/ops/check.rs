@@ -16,7 +16,6 @@ use crate::path::RelPath;
 use crate::scan::selection::Standing;
 use crate::source::snapshot::{Request, Trust, take};
 use crate::store::dry::Dry;
-use crate::table::Target;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What was found.
@@ -70,11 +69,10 @@ impl Monitor for Counting<'_> {
 }
 
 /// Checks; with `data` all content is read and hashed.
-pub fn check(target: &Target, data: bool, context: Context<'_>) -> Result<Report, Error> {
-    let ends = Ends::of(target)?;
+pub fn check(ends: Ends<'_>, data: bool, context: Context<'_>) -> Result<Report, Error> {
     guards::rows_are_not_swapped(&ends)?;
-    let local = ends.open_mirror(context)?;
-    let mirror: &dyn MirrorService = &local;
+    let opened = ends.open_mirror(context)?;
+    let mirror = opened.as_ref();
     let monitor = Counting { monitor: context.monitor, count: AtomicU64::new(0) };
     let mut report = Report { store: mirror.verify(data, &monitor)?, ..Report::default() };
     report.on_mirror = check_mirror(&ends, mirror, data, &monitor)?;
@@ -119,7 +117,7 @@ fn check_mirror(
 /// What has moved on at the source since the newest snapshot: news, not an error.
 fn news(ends: &Ends<'_>, mirror: &dyn MirrorService, context: Context<'_>) -> Result<Option<News>, Error> {
     let Some(newest) = mirror.newest(|record| record.kind == Kind::Backup)? else { return Ok(None) };
-    let Ok(root) = open_tree(ends.source, "SOURCE") else {
+    let Ok(root) = ends.source_here().and_then(|path| open_tree(path, "SOURCE")) else {
         context.monitor.note("SOURCE cannot be opened: it was not compared");
         return Ok(None);
     };

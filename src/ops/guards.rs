@@ -5,15 +5,16 @@
 use super::Error;
 use super::places::Ends;
 use crate::entry::{ChunkRef, Node};
-use crate::format::role::{Role, State};
 use crate::fs::dir::Dir;
 use crate::fs::durable;
 use crate::manifest::cursor::Cursor;
+use crate::mirror::end::{Around, End};
 use crate::mirror::home::Home;
 use crate::mirror::look::{Drift, Look};
 use crate::path::{RelPath, shown, shown_path};
 use crate::store::chunks::ChunkSource;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Why a run is held.
@@ -41,37 +42,24 @@ impl Reasons {
     }
 }
 
-/// The active mirror that a place is, or lies in: its root and role.
-fn mirror_around(place: &Path) -> Result<Option<(PathBuf, Role)>, Error> {
-    // Through symlinks, and as it is named: either may lead into a mirror.
-    let real = durable::real_path(place);
-    let named = std::path::absolute(place).unwrap_or_else(|_| place.to_path_buf());
-    for above in named.ancestors().chain(real.ancestors()) {
-        if let Some(role) = Home::of(above).read_role()?.filter(|role| !matches!(role.state, State::Promoted(_))) {
-            return Ok(Some((above.to_path_buf(), role)));
-        }
-    }
-    Ok(None)
-}
-
 /// In words: `P is the mirror of target T`, or `P lies in M, which is ...`.
-fn as_mirror(place: &Path, root: &Path, role: &Role) -> String {
-    let is_root = durable::real_path(root) == durable::real_path(place);
-    let lies = if is_root { "is".to_owned() } else { format!("lies in {}, which is", shown_path(root)) };
-    format!("{} {lies} the mirror of target {}", shown_path(place), shown(role.target.as_bytes()))
+fn as_mirror(place: &str, around: &Around) -> String {
+    let lies = if around.is_place { "is".to_owned() } else { format!("lies in {}, which is", around.root) };
+    format!("{place} {lies} the mirror of target {}", shown(around.role.target.as_bytes()))
 }
 
 /// Refuses a SOURCE that is an active mirror or lies in one.
 pub(super) fn source_is_no_mirror(ends: &Ends<'_>) -> Result<(), Error> {
-    let Some((root, role)) = mirror_around(ends.source)? else { return Ok(()) };
-    let (is, name) = (as_mirror(ends.source, &root, &role), shown(role.target.as_bytes()));
+    let Some(around) = ends.source.mirror_around()? else { return Ok(()) };
+    let (is, name) = (as_mirror(&ends.source.name(), &around), shown(around.role.target.as_bytes()));
     // Where both have the same store, one is a copy. Nobody may be told to move the only one away.
-    let there = Home::of(ends.mirror).read_role().ok().flatten();
-    let copied = durable::real_path(&root) != durable::real_path(ends.mirror)
-        && there.is_some_and(|there| there.store == role.store);
+    let there = ends.mirror.role().ok().flatten();
+    let both_here = ends.source.here().and(ends.mirror.here());
+    let is_one = both_here.is_some_and(|mirror| durable::real_path(mirror).as_os_str().as_bytes() == around.real);
+    let copied = !is_one && there.is_some_and(|there| there.store == around.role.store);
     let way = if copied {
-        let (own, mirror) = (shown_path(Home::of(&root).root()), shown_path(ends.mirror));
-        format!("MIRROR {mirror} has the same .backup: if it was copied to SOURCE by mistake, move {own} away")
+        let (root, mirror) = (&around.root, ends.mirror.name());
+        format!("MIRROR {mirror} has the same .backup: if it was copied to SOURCE by mistake, move {root}/.backup away")
     } else {
         format!(
             "Put SOURCE and MIRROR right in backup.tab; if the mirror took over from a dead source, after that: backup -swap {name}"
@@ -82,7 +70,7 @@ pub(super) fn source_is_no_mirror(ends: &Ends<'_>) -> Result<(), Error> {
 
 /// As [`source_is_no_mirror`], for commands that do not read SOURCE: where MIRROR is none, that is worth a look. A dead SOURCE says nothing.
 pub(super) fn rows_are_not_swapped(ends: &Ends<'_>) -> Result<(), Error> {
-    match Home::of(ends.mirror).read_role() {
+    match ends.mirror.role() {
         Ok(None) => match source_is_no_mirror(ends) {
             Err(refused @ Error::Refused(_)) => Err(refused),
             _ => Ok(()),
@@ -92,30 +80,32 @@ pub(super) fn rows_are_not_swapped(ends: &Ends<'_>) -> Result<(), Error> {
 }
 
 /// Refuses to restore into a mirror, or around that of the target.
-pub(super) fn place_is_no_mirror(place: &Path, ends: &Ends<'_>, tops: &[RelPath]) -> Result<(), Error> {
+pub(super) fn place_is_no_mirror(place: &dyn End, ends: &Ends<'_>, tops: &[RelPath]) -> Result<(), Error> {
     let elsewhere = "(nothing was written). Choose a folder outside of every mirror: --to /some/new/folder";
-    if let Some((root, role)) = mirror_around(place)? {
-        let is = as_mirror(place, &root, &role);
+    if let Some(around) = place.mirror_around()? {
+        let is = as_mirror(&place.name(), &around);
         return Err(Error::Refused(format!("the place to restore to, {is} {elsewhere}")));
     }
-    let Some((ours, top)) = over(place, tops, ends) else { return Ok(()) };
-    let (place, ours, name) = (shown_path(place), shown_path(ours), &ends.target.name);
+    let Some((ours, top)) = place.here().and_then(|path| over(path, tops, ends)) else { return Ok(()) };
+    let (place, ours, name) = (place.name(), shown_path(&ours), &ends.target.name);
     let message = format!("{top} below {place} would be written over the mirror of target {name}, {ours} {elsewhere}");
     Err(Error::Refused(message))
 }
 
 /// Refuses a mirror that lies, through symlinks or bind mounts, in what it is a mirror of: the table sees only names.
 pub(super) fn mirror_is_outside(ends: &Ends<'_>) -> Result<(), Error> {
-    let Some((ours, dir)) = over(ends.source, &ends.target.dirs, ends) else { return Ok(()) };
-    let (ours, source) = (shown_path(ours), shown_path(ends.source));
+    let Some((ours, dir)) = ends.source.here().and_then(|path| over(path, &ends.target.dirs, ends)) else {
+        return Ok(());
+    };
+    let (ours, source) = (shown_path(&ours), ends.source.name());
     Err(Error::Refused(format!(
         "MIRROR {ours} really lies in DIR {dir} of SOURCE {source}, and would hold itself (nothing was written). Look where its symlinks \
          lead and what is mounted there, and correct backup.tab"
     )))
 }
 
-/// A place that the target writes to, and the one of these folders of a tree that it lies in, or that lies in it.
-fn over<'t>(tree: &Path, tops: &'t [RelPath], ends: &Ends<'t>) -> Option<(&'t Path, &'t RelPath)> {
+/// A place that the target writes to on this host, and the one of these folders of a tree that it lies in, or that lies in it.
+fn over<'t>(tree: &Path, tops: &'t [RelPath], ends: &Ends<'_>) -> Option<(PathBuf, &'t RelPath)> {
     let tree = durable::real_path(tree);
     let own = Home::of(&tree);
     let meet = |top: &RelPath, ours: &Path| {
@@ -124,8 +114,8 @@ fn over<'t>(tree: &Path, tops: &'t [RelPath], ends: &Ends<'t>) -> Option<(&'t Pa
         !ours.starts_with(own.root())
             && (is_in(ours, &place) || is_in(&place, ours) || is_same(&ours.join(top.as_path()), &place))
     };
-    ends.written().find_map(|ours| {
-        let real = durable::real_path(ours);
+    ends.written_here().find_map(|ours| {
+        let real = durable::real_path(&ours);
         tops.iter().find(|top| meet(top, &real)).map(|top| (ours, top))
     })
 }
@@ -149,7 +139,7 @@ pub(super) fn suspicious_dirs(
 ) -> Result<Vec<String>, Error> {
     let mut reasons = Vec::new();
     for dir in ends.dirs() {
-        let what = match names(root, &dir) {
+        let what = match root.names_of(&dir) {
             Ok(names) if !names.is_empty() => continue,
             Err(e) => format!("DIR {dir} cannot be listed ({e})"),
             Ok(_) if had_content(on_mirror, chunks, &dir)? => format!("DIR {dir} is empty and was not before"),
@@ -159,14 +149,6 @@ pub(super) fn suspicious_dirs(
         reasons.push(if files > 0 { format!("{what}: {files} files of it are on the mirror") } else { what });
     }
     Ok(reasons)
-}
-
-fn names(root: &Dir, dir: &RelPath) -> std::io::Result<Vec<Vec<u8>>> {
-    let mut at = root.try_clone()?;
-    for name in dir.names() {
-        at = at.child(name)?;
-    }
-    at.names()
 }
 
 fn had_content(manifest: Option<ChunkRef>, chunks: &dyn ChunkSource, dir: &RelPath) -> Result<bool, Error> {
@@ -215,16 +197,4 @@ pub(super) fn drift_reason(drift: &Drift) -> Option<String> {
         let _infallible = write!(text, "; {path} ({what})");
     }
     Some(text)
-}
-
-/// Why a tree does not look like the source of these DIRs: one cannot be listed, or there is nothing in any.
-pub(super) fn without_content(root: &Dir, dirs: &[RelPath]) -> Option<String> {
-    let mut found = 0;
-    for dir in dirs {
-        match names(root, dir) {
-            Ok(names) => found += names.len(),
-            Err(e) => return Some(format!("DIR {dir} cannot be listed ({e})")),
-        }
-    }
-    (found == 0).then(|| "there is nothing in its DIRs".to_owned())
 }

@@ -6,6 +6,7 @@ pub mod check;
 mod drafts;
 mod gate;
 pub mod guards;
+pub mod hosts;
 mod loss;
 mod owners;
 pub mod places;

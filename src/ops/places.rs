@@ -4,9 +4,8 @@ use super::{Context, Error};
 use crate::format::role::{Role, State};
 use crate::fs::dir::Dir;
 use crate::fs::space::Need;
-use crate::mirror::home::Home;
-use crate::mirror::local::{LocalMirror, Place as MirrorPlace};
-use crate::mirror::make;
+use crate::mirror::end::End;
+use crate::mirror::service::MirrorService;
 use crate::path::{RelPath, shown_path};
 use crate::place::Place;
 use crate::scan::selection::Selection;
@@ -15,52 +14,27 @@ use crate::table::Target;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A target whose places are on this host.
+/// A target and its two ends, wherever they are.
 #[derive(Clone, Copy)]
 pub struct Ends<'t> {
     /// As the table has it.
     pub target: &'t Target,
-    /// Root of the source.
-    pub source: &'t Path,
+    /// The source.
+    pub source: &'t dyn End,
     /// The mirror.
-    pub mirror: &'t Path,
-    store: Option<&'t Path>,
+    pub mirror: &'t dyn End,
 }
 
 impl<'t> Ends<'t> {
-    /// Refuses places on other hosts, in one clear line each.
-    pub fn of(target: &'t Target) -> Result<Self, Error> {
-        let here = |path: Option<&'t Path>, what: &str, place: &dyn std::fmt::Display| {
-            path.ok_or_else(|| {
-                Error::Refused(format!(
-                    "{what} {place} is on another host, which this version cannot reach: run it where both places are local"
-                ))
-            })
-        };
-        let source = here(target.source_path(), "SOURCE", &target.source)?;
-        let mirror = here(target.mirror_path(), "MIRROR", &target.mirror)?;
-        let store = target.store.as_ref().map(|place| here(target.store_path(), "STORE", place)).transpose()?;
-        Ok(Self { target, source, mirror, store })
-    }
-
-    /// The mirror, as its room wants it named.
-    pub fn place(&self) -> MirrorPlace<'t> {
-        MirrorPlace { target: &self.target.name, mirror: self.mirror, store: self.store }
-    }
-
-    /// Where its store is, or shall be.
-    pub fn store(&self) -> PathBuf {
-        self.store.map_or_else(|| Home::of(self.mirror).store(), Path::to_path_buf)
+    /// The source as a path. What reads it or writes to it runs where it is.
+    pub fn source_here(&self) -> Result<&'t Path, Error> {
+        let far = || Error::Refused(format!("SOURCE {} is on another host than this run", self.source.name()));
+        self.source.here().ok_or_else(far)
     }
 
     /// Whether the mirror has been made.
     pub fn has_mirror(&self) -> Result<bool, Error> {
-        Ok(Home::of(self.mirror).read_role()?.is_some())
-    }
-
-    /// SOURCE as a place that may have been promoted.
-    pub(super) fn promoted_place(&self) -> MirrorPlace<'t> {
-        MirrorPlace { target: &self.target.name, mirror: self.source, store: None }
+        Ok(self.mirror.role()?.is_some())
     }
 
     /// The number with which SOURCE was promoted, if it is the live end of this target after a swap and MIRROR has not been made a mirror since.
@@ -69,36 +43,47 @@ impl<'t> Ends<'t> {
             Some(Role { target, state: State::Promoted(n), .. }) if target == self.target.name => Some(n),
             _ => None,
         };
-        let Some(live) = promoted(Home::of(self.source).read_role()?) else { return Ok(None) };
-        let role = Home::of(self.mirror).read_role()?;
-        Ok((role.is_none() || promoted(role).is_some_and(|stale| stale < live)).then_some(live))
+        // SOURCE is asked last: it may be on a host that is dead.
+        let stale = match self.mirror.role()? {
+            None => None,
+            Some(role) => match promoted(Some(role)) {
+                None => return Ok(None),
+                stale => stale,
+            },
+        };
+        let live = promoted(self.source.role()?);
+        Ok(live.filter(|live| stale.is_none_or(|stale| stale < *live)))
     }
 
     /// What to say when the history is read there.
     pub(super) fn read_from_source(&self) -> String {
         format!(
             "{} is not a mirror yet, or not mounted: this is the history of the promoted SOURCE {}, which ends with the swap",
-            shown_path(self.mirror),
-            shown_path(self.source)
+            self.mirror.name(),
+            self.source.name()
         )
     }
 
     /// The room that the history takes which the mirror gets from SOURCE when it is made.
     pub(super) fn room_for_history(&self) -> Result<Option<Need>, Error> {
-        let live = self.waits_for_mirror()?;
-        Ok(live.map(|_| make::room_for_history(&self.place(), &self.promoted_place())).transpose()?)
+        if self.waits_for_mirror()?.is_none() {
+            return Ok(None);
+        }
+        let history = self.source.history()?;
+        Ok(Some(self.mirror.room_for_history(history.as_ref())?))
     }
 
     /// Makes the mirror if there is none; after a swap it takes over the history of SOURCE.
     pub fn init_mirror(&self, context: Context<'_>) -> Result<Imported, Error> {
         if self.waits_for_mirror()?.is_none() {
-            make::init(&self.place(), context.random)?;
+            self.mirror.init(context.random)?;
             return Ok(Imported::default());
         }
-        let imported = make::init_after_swap(&self.place(), &self.promoted_place(), context.random, context.monitor)?;
+        let history = self.source.history()?;
+        let imported = self.mirror.init_after_swap(history.as_ref(), context.random, context.monitor)?;
         context.monitor.note(&format!(
             "the history of {} was copied first (snapshots: {}, packs: {})",
-            shown_path(self.source),
+            self.source.name(),
             imported.snapshots,
             imported.packs
         ));
@@ -106,30 +91,31 @@ impl<'t> Ends<'t> {
     }
 
     /// Opens the mirror, under its lock.
-    pub fn open_mirror(&self, context: Context<'_>) -> Result<LocalMirror, Error> {
+    pub fn open_mirror(&self, context: Context<'_>) -> Result<Box<dyn MirrorService + 't>, Error> {
         // A SOURCE that is dead says nothing of itself.
         if self.waits_for_mirror().is_ok_and(|live| live.is_some()) {
             return Err(Error::Refused(format!(
                 "{} is not a mirror yet, or not mounted: SOURCE {} was promoted by a swap and has the history. When the disk of MIRROR is there: \
                  backup -backup --init {} (nothing was written)",
-                shown_path(self.mirror),
-                shown_path(self.source),
+                self.mirror.name(),
+                self.source.name(),
                 self.target.name
             )));
         }
-        Ok(LocalMirror::open(&self.place(), context.monitor)?)
+        Ok(self.mirror.open(context.monitor)?)
     }
 
-    /// The places that are written to: the mirror, and a store elsewhere.
-    pub fn written(&self) -> impl Iterator<Item = &'t Path> {
-        [Some(self.mirror), self.store].into_iter().flatten()
+    /// The places on this host that are written to: the mirror, and a store elsewhere.
+    pub fn written_here(&self) -> impl Iterator<Item = PathBuf> {
+        [self.mirror.here().map(Path::to_path_buf), self.mirror.store_here()].into_iter().flatten()
     }
 
     /// Whether a snapshot of this place, as a table wrote it, was of another than SOURCE. What depends on the folder of a table is in doubt the same.
     pub fn is_another_source(&self, recorded: &[u8]) -> bool {
         let written = self.target.source.to_string();
         recorded != written.as_bytes()
-            && Place::parse(recorded).is_ok_and(|place| place.path.is_absolute() && place.path != self.source)
+            && Place::parse(recorded)
+                .is_ok_and(|place| place.path.is_absolute() && place.path != self.target.source.path)
     }
 
     /// The DIRs.

@@ -14,8 +14,7 @@ use crate::fs::dir::Dir;
 use crate::fs::{Error as FsError, durable};
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
-use crate::mirror::make;
-use crate::mirror::promoted::Promoted;
+use crate::mirror::near::Near;
 use crate::mirror::service::MirrorService;
 use crate::monitor::{Phase, Silent};
 use crate::path::{RelPath, shown_path};
@@ -24,10 +23,10 @@ use crate::scan::walk::Filter;
 use crate::source::snapshot::{Request, Taken, Trust, take};
 use crate::store::chunks::{ChunkSource, ChunkStore};
 use crate::store::dry::Dry;
-use crate::table::Target;
 use crate::tree::apply::{self, Applied, apply};
 use crate::tree::plan::{Action, Plan, Scope, Survey, survey};
 use crate::tree::relink::Relink;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,6 +43,40 @@ pub struct Options {
     pub delete: bool,
     /// Write nothing; say what would be done.
     pub dry_run: bool,
+}
+
+/// What a restore would do to one path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Would {
+    /// What.
+    pub change: Change,
+    /// To which path.
+    pub path: RelPath,
+}
+
+/// What is done to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// It is made.
+    Create,
+    /// Something else takes its place.
+    Replace,
+    /// Its metadata is set.
+    Touch,
+    /// It goes.
+    Remove,
+}
+
+impl Would {
+    fn of(action: &Action) -> Self {
+        let change = match action {
+            Action::Put { old: None, .. } | Action::Link { old: None, .. } => Change::Create,
+            Action::Put { .. } | Action::Link { .. } => Change::Replace,
+            Action::Meta { .. } => Change::Touch,
+            Action::Remove { .. } => Change::Remove,
+        };
+        Self { change, path: action.path().clone() }
+    }
 }
 
 /// How it ended.
@@ -75,23 +108,20 @@ struct Run<'a> {
 
 /// Restores.
 pub fn restore(
-    target: &Target,
+    ends: Ends<'_>,
     options: &Options,
     context: Context<'_>,
-    would: &mut dyn FnMut(&Action),
+    would: &mut dyn FnMut(Would),
 ) -> Result<Report, Error> {
-    let ends = Ends::of(target)?;
     if options.to.is_none() {
         guards::source_is_no_mirror(&ends)?;
     }
     guards::rows_are_not_swapped(&ends)?;
     if ends.waits_for_mirror().is_ok_and(|live| live.is_some()) {
-        let promoted = ends.promoted_place();
-        let store = make::open_store(&promoted)?;
         context.monitor.note(&ends.read_from_source());
-        return from(&Promoted::new(&promoted, &store)?, &ends, options, context, would);
+        return from(ends.source.open_promoted()?.as_ref(), &ends, options, context, would);
     }
-    from(&ends.open_mirror(context)?, &ends, options, context, would)
+    from(ends.open_mirror(context)?.as_ref(), &ends, options, context, would)
 }
 
 fn from(
@@ -99,12 +129,13 @@ fn from(
     ends: &Ends<'_>,
     options: &Options,
     context: Context<'_>,
-    would: &mut dyn FnMut(&Action),
+    would: &mut dyn FnMut(Would),
 ) -> Result<Report, Error> {
-    let (place, what) = destination(ends, options);
+    let (place, what) = destination(ends, options)?;
     let record = choose(ends, mirror, options, context)?;
     let selection = selection(ends, &record, options)?;
-    guards::place_is_no_mirror(place, ends, selection.tops())?;
+    let end = Near { target: ends.target.name.clone(), path: place.to_owned(), store: None };
+    guards::place_is_no_mirror(&end, ends, selection.tops())?;
     require_paths(mirror, &record, &options.paths)?;
     if options.to.is_some() && !options.dry_run {
         std::fs::create_dir_all(place).map_err(|e| FsError::new("make the folder", place, e))?;
@@ -117,8 +148,11 @@ fn from(
 }
 
 /// Where to, and what it is called.
-fn destination<'a>(ends: &Ends<'a>, options: &'a Options) -> (&'a Path, &'static str) {
-    options.to.as_deref().map_or((ends.source, "SOURCE"), |place| (place, "the place to restore to,"))
+fn destination<'a>(ends: &Ends<'a>, options: &'a Options) -> Result<(&'a Path, &'static str), Error> {
+    match options.to.as_deref() {
+        Some(place) => Ok((place, "the place to restore to,")),
+        None => Ok((ends.source_here()?, "SOURCE")),
+    }
 }
 
 /// The snapshot to restore. Without a choice by the operator it is what people saw on the mirror: if that was changed since the last run, it was live,
@@ -225,11 +259,11 @@ impl Run<'_> {
         Ok(Plan::new(Relink::new(diff, &self.selection, store, self.record.root), scope))
     }
 
-    fn dry(&self, would: &mut dyn FnMut(&Action)) -> Result<Report, Error> {
+    fn dry(&self, would: &mut dyn FnMut(Would)) -> Result<Report, Error> {
         let store = Dry::new(self.mirror);
         let taken = self.rescue(&store)?;
         for action in self.plan(&store, taken.root)? {
-            would(&action?);
+            would(Would::of(&action?));
         }
         let survey = survey(self.plan(&store, taken.root)?, ChunkSource::reader(&store)?.as_mut())?;
         Ok(Report { record: self.record.clone(), survey, applied: None, rescue: None, unread: taken.totals.problems })
@@ -242,7 +276,7 @@ impl Run<'_> {
         self.mirror.settle()?;
         let (now, unread) = (taken.root, taken.totals.problems);
         let survey = survey(self.plan(self.mirror, now)?, self.mirror.reader()?.as_mut())?;
-        if let Some(why) = room::for_a_tree(self.place, survey.need)? {
+        if let Some(why) = room::for_a_place(self.place, survey.need)? {
             return Err(Error::Refused(format!("{why} (nothing was restored)")));
         }
         // In place, what was not there is part of what an undo has to bring back.

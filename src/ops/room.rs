@@ -8,12 +8,12 @@ use super::places::Ends;
 use crate::fs::dir::Dir;
 use crate::fs::space::{Need, Space};
 use crate::manifest::cursor::Cursor;
-use crate::mirror::home::Home;
+use crate::mirror::end::{End, Room};
+use crate::mirror::near::staged;
 use crate::path::{RelPath, shown_path};
 use crate::scan::selection::Selection;
 use crate::source::estimate::{Estimate, estimate};
 use crate::source::snapshot::Trust;
-use crate::tree::stage::MAKING;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,55 +31,69 @@ pub(super) fn before_a_run(
     let history = if parent.is_none() { ends.room_for_history()? } else { None };
     let all = bound(source, &ends.dirs());
     let all = all.map(|all| Estimate { tree: all, store: all.and(history.unwrap_or_default()) });
-    if all.is_some_and(|all| wanting(ends, all, Space::at).is_ok_and(|why| why.is_none())) {
+    if all.is_some_and(|all| wanting(ends.mirror, all, false).is_ok_and(|why| why.is_none())) {
         return Ok(());
     }
+    let is_first = parent.is_none();
     // A mirror that has no snapshot yet may have a tree to be adopted.
-    let there = Dir::open(ends.mirror).ok().filter(|_| parent.is_none()).map(Arc::new);
+    let there = ends.mirror.here().and_then(|path| Dir::open(path).ok()).filter(|_| is_first).map(Arc::new);
     let mut need = estimate(source, selection, parent, there)?;
-    need.tree = need.tree.without(staged(ends.mirror));
+    // How much of the source a tree behind a pipe has already is seen when it is looked at.
+    if is_first && ends.mirror.here().is_none() {
+        need.tree = Need::default();
+    }
+    need.tree = need.tree.without(ends.mirror.room(false)?.staged);
     // Most of what the tree holds comes with the history.
     need.store = history.unwrap_or(need.store);
-    if wanting(ends, need, Space::at)?.is_none() {
+    if wanting(ends.mirror, need, false)?.is_none() {
         return Ok(());
     }
-    wanting(ends, need, Space::at_last)?
-        .map_or(Ok(()), |why| Err(Error::Refused(format!("{why} (nothing was written)"))))
+    let why = wanting(ends.mirror, need, true)?;
+    why.map_or(Ok(()), |why| Err(Error::Refused(format!("{why} (nothing was written)"))))
 }
 
 /// What there is too little of for a run, if anything.
-fn wanting(
-    ends: &Ends<'_>,
-    need: Estimate,
-    look: impl Fn(&Path) -> Result<Space, crate::fs::Error>,
-) -> Result<Option<String>, Error> {
-    let store_path = ends.store();
-    let (tree, store) = (look(ends.mirror)?, look(&store_path)?);
+fn wanting(mirror: &dyn End, need: Estimate, settled: bool) -> Result<Option<String>, Error> {
+    let Room { tree, store, .. } = mirror.room(settled)?;
+    let name = mirror.name();
     if tree.device != store.device {
-        let of_tree = too_little(ends.mirror, tree, need.tree, " for the mirror tree");
-        return Ok(of_tree.or_else(|| too_little(&store_path, store, need.store, " or more for the store")));
+        let of_tree = too_little(&name, tree, need.tree, " for the mirror tree");
+        let of_store = || too_little(&mirror.store_name(), store, need.store, " or more for the store");
+        return Ok(of_tree.or_else(of_store));
     }
     let parts =
         format!(" ({} for the mirror tree, {} or more for the store)", size(need.tree.bytes), size(need.store.bytes));
-    Ok(too_little(ends.mirror, tree, need.tree.and(need.store), &parts))
+    Ok(too_little(&name, tree, need.tree.and(need.store), &parts))
 }
 
-/// Why a tree cannot be written to as planned, if so.
-pub(super) fn for_a_tree(place: &Path, need: Need) -> Result<Option<String>, Error> {
-    let need = need.without(staged(place));
-    if need == Need::default() || too_little(place, Space::at(place)?, need, "").is_none() {
+/// Why a mirror tree cannot be written to as planned, if so.
+pub(super) fn for_a_mirror(mirror: &dyn End, need: Need) -> Result<Option<String>, Error> {
+    for_a_tree(&mirror.name(), need, |settled| {
+        let room = mirror.room(settled)?;
+        Ok((room.tree, room.staged))
+    })
+}
+
+/// Why a place on this host cannot be written to as planned, if so.
+pub(super) fn for_a_place(place: &Path, need: Need) -> Result<Option<String>, Error> {
+    let at = |settled| if settled { Space::at_last(place) } else { Space::at(place) };
+    for_a_tree(&shown_path(place), need, |settled| Ok((at(settled)?, staged(place))))
+}
+
+fn for_a_tree(
+    name: &str,
+    need: Need,
+    room: impl Fn(bool) -> Result<(Space, Need), Error>,
+) -> Result<Option<String>, Error> {
+    if need == Need::default() {
         return Ok(None);
     }
-    Ok(too_little(place, Space::at_last(place)?, need, ""))
-}
-
-/// What a run that was interrupted had not finished making in the stage of a place: it goes before anything new is staged.
-fn staged(place: &Path) -> Need {
-    let names = |dir: Dir| Some((dir.names().ok()?, dir));
-    let making = Home::of(place).stage().join(MAKING);
-    let Some((names, dir)) = Dir::open(&making).ok().and_then(names) else { return Need::default() };
-    let found = names.iter().filter_map(|name| dir.stat(name).ok()).filter(|stat| stat.is_file() && stat.links == 1);
-    found.fold(Need::default(), |sum, stat| sum.and(Need { bytes: stat.allocated, inodes: 1 }))
+    let (space, staged) = room(false)?;
+    let need = need.without(staged);
+    if need == Need::default() || too_little(name, space, need, "").is_none() {
+        return Ok(None);
+    }
+    Ok(too_little(name, room(true)?.0, need, ""))
 }
 
 /// No snapshot of these DIRs takes more than all that is on their file systems; nothing if that cannot be told.
@@ -100,7 +114,7 @@ fn bound(root: &Dir, dirs: &[RelPath]) -> Option<Need> {
 }
 
 /// What is missing, in words and numbers; nothing if there is enough.
-fn too_little(place: &Path, space: Space, need: Need, parts: &str) -> Option<String> {
+fn too_little(place: &str, space: Space, need: Need, parts: &str) -> Option<String> {
     let Need { bytes, inodes } = need.and(BESIDE);
     let short =
         (bytes > space.free).then(|| format!("{} are needed{parts}, {} are free", size(bytes), size(space.free)));
@@ -109,8 +123,7 @@ fn too_little(place: &Path, space: Space, need: Need, parts: &str) -> Option<Str
     let what: Vec<String> = short.into_iter().chain(few).collect();
     (!what.is_empty()).then(|| {
         format!(
-            "there is too little room on {}: {}. Make room there or give it a larger disk, and run it again",
-            shown_path(place),
+            "there is too little room on {place}: {}. Make room there or give it a larger disk, and run it again",
             what.join("; and ")
         )
     })
@@ -127,13 +140,12 @@ fn size(bytes: u64) -> String {
 mod tests {
     use super::{size, too_little};
     use crate::fs::space::{Need, Space};
-    use std::path::Path;
 
     #[test]
     fn too_little_room_is_told_with_numbers() {
         let space = |free, free_inodes| Space { device: 1, free, free_inodes, used: 0, used_inodes: 0 };
         let need = |bytes, inodes| Need { bytes, inodes };
-        let why = |space, need| too_little(Path::new("/m"), space, need, "").unwrap_or_default();
+        let why = |space, need| too_little("/m", space, need, "").unwrap_or_default();
         assert_eq!(why(space(10 << 20, Some(100)), need(9 << 20, 50)), "");
         assert_eq!(
             why(space(10 << 20, None), need(9 << 20, 1 << 40)),

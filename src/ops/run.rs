@@ -6,7 +6,6 @@ use super::{Context, Error, drafts, room};
 use crate::entry::ChunkRef;
 use crate::format::role::State;
 use crate::format::snapshot::Record;
-use crate::fs::dir::Dir;
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::mirror::look::{Look, scope};
@@ -18,7 +17,6 @@ use crate::source::snapshot::Taken;
 use crate::store::chunks::ChunkStore;
 use crate::tree::apply::Applied;
 use crate::tree::plan::{Plan, Survey, survey};
-use std::sync::Arc;
 
 /// How it ended.
 #[derive(Clone, Debug)]
@@ -73,18 +71,14 @@ impl Monitor for Quietly<'_> {
 pub(super) struct Run<'a> {
     pub(super) ends: Ends<'a>,
     pub(super) mirror: &'a dyn MirrorService,
-    pub(super) source: Arc<Dir>,
     pub(super) selection: Selection,
-    /// The newest good snapshot of the source.
-    pub(super) parent: Option<Record>,
     pub(super) context: Context<'a>,
-    pub(super) reread: bool,
 }
 
 impl Run<'_> {
     /// Why the mirror tree cannot be written to as planned, if so.
     pub(super) fn no_room(&self, survey: &Survey) -> Result<Option<String>, Error> {
-        room::for_a_tree(self.ends.mirror, survey.need)
+        room::for_a_mirror(self.ends.mirror, survey.need)
     }
 
     /// Whether the tree is on its way to a snapshot that is not the one it shall be brought to now: should this run be interrupted, too, nobody would

@@ -4,15 +4,14 @@
 //! a swap that was interrupted in between is completed by the next. No clock is asked which end is live: of two that were promoted it is the one
 //! with the larger number.
 
-use super::places::{Ends, open_tree};
+use super::places::Ends;
 use super::{Context, Error, guards};
 use crate::format::role::{Role, State};
 use crate::fs::replace::Replacement;
-use crate::mirror::home::Home;
-use crate::mirror::turn::Turn;
-use crate::path::shown_path;
-use crate::table::{Table, Target};
-use std::path::{Path, PathBuf};
+use crate::mirror;
+use crate::mirror::end::{End, Turning};
+use crate::table::Table;
+use std::path::Path;
 
 /// The table as it was read.
 #[derive(Clone, Copy)]
@@ -48,7 +47,7 @@ pub struct Report {
     /// The snapshot that the promoted place held when it was promoted; 0 for none.
     pub snapshot: u64,
     /// The link by which the store is found now, if one was made.
-    pub link: Option<PathBuf>,
+    pub link: Option<String>,
     /// Whether the place that was SOURCE before can be opened.
     pub reachable: bool,
 }
@@ -61,29 +60,28 @@ enum Step {
 }
 
 /// Swaps the two places of a target.
-pub fn swap(target: &Target, tab: Tab<'_>, context: Context<'_>) -> Result<Report, Error> {
-    let ends = Ends::of(target)?;
+pub fn swap(ends: Ends<'_>, tab: Tab<'_>, context: Context<'_>) -> Result<Report, Error> {
     let step = step(&ends, context)?;
-    let new = tab.table.exchanged(tab.bytes, &target.name, tab.file, tab.folder, tab.this_host);
+    let new = tab.table.exchanged(tab.bytes, &ends.target.name, tab.file, tab.folder, tab.this_host);
     let new = new.map_err(|e| Error::Refused(format!("{e} (nothing was written)")))?;
     let write = || Replacement::write(tab.file, tab.bytes, &new).map_err(|e| unwritable(&e));
     match step {
         Step::TakeBack(number) => {
-            let mut turn = Turn::begin(ends.promoted_place())?;
-            still(&turn, number)?;
+            let mut turn = ends.source.begin_turn()?;
+            still(turn.as_ref(), number)?;
             write()?.publish()?;
             turn.take_back(number)?;
             Ok(report(&ends, Outcome::TakenBack, number, None))
         }
         Step::TableOnly(number) => {
-            let turn = Turn::begin(ends.place())?;
-            still(&turn, number)?;
+            let turn = ends.mirror.begin_turn()?;
+            still(turn.as_ref(), number)?;
             let link = turn.link_store()?;
             write()?.publish()?;
             Ok(report(&ends, Outcome::TableOnly, number, link))
         }
         Step::Promote => {
-            let mut turn = Turn::begin(ends.place())?;
+            let mut turn = ends.mirror.begin_turn()?;
             turn.number()?;
             let table = write()?;
             let link = turn.link_store()?;
@@ -96,8 +94,13 @@ pub fn swap(target: &Target, tab: Tab<'_>, context: Context<'_>) -> Result<Repor
     }
 }
 
-fn report(ends: &Ends<'_>, outcome: Outcome, snapshot: u64, link: Option<PathBuf>) -> Report {
-    Report { outcome, snapshot, link, reachable: open_tree(ends.source, "SOURCE").is_ok() }
+fn report(ends: &Ends<'_>, outcome: Outcome, snapshot: u64, link: Option<String>) -> Report {
+    Report { outcome, snapshot, link, reachable: opens(ends.source).is_ok() }
+}
+
+/// Whether a place is there.
+fn opens(end: &dyn End) -> Result<(), mirror::Error> {
+    end.without_content(&[]).map(|_| ())
 }
 
 fn unwritable(error: &crate::fs::Error) -> Error {
@@ -107,13 +110,13 @@ fn unwritable(error: &crate::fs::Error) -> Error {
 fn unfinished(error: &crate::fs::Error, ends: &Ends<'_>) -> Error {
     Error::Refused(format!(
         "{error}: {} is promoted, but the table may be as before. Mend the cause and run backup -swap {} again: it writes the table",
-        shown_path(ends.mirror),
+        ends.mirror.name(),
         ends.target.name
     ))
 }
 
 /// Under the lock the place must still say what was decided on.
-fn still(turn: &Turn<'_>, number: u64) -> Result<(), Error> {
+fn still(turn: &dyn Turning, number: u64) -> Result<(), Error> {
     if turn.state() == State::Promoted(number) {
         return Ok(());
     }
@@ -122,14 +125,14 @@ fn still(turn: &Turn<'_>, number: u64) -> Result<(), Error> {
 
 fn step(ends: &Ends<'_>, context: Context<'_>) -> Result<Step, Error> {
     let name = &ends.target.name;
-    let (source, mirror) = (shown_path(ends.source), shown_path(ends.mirror));
-    let role = Home::of(ends.mirror).read_role()?;
+    let (source, mirror) = (ends.source.name(), ends.mirror.name());
+    let role = ends.mirror.role()?;
     let is_ours = |role: &Role| role.target == *name;
     if role.as_ref().is_some_and(|role| !is_ours(role)) {
         // Says whose it is.
-        drop(Turn::begin(ends.place())?);
+        drop(ends.mirror.begin_turn()?);
     }
-    let at_source = Home::of(ends.source).read_role().unwrap_or_else(|e| {
+    let at_source = ends.source.role().unwrap_or_else(|e| {
         context.monitor.note(&format!("SOURCE does not say whether it was promoted ({e}): it is taken for lost"));
         None
     });
@@ -142,7 +145,7 @@ fn step(ends: &Ends<'_>, context: Context<'_>) -> Result<Step, Error> {
         ))),
         (Some(State::Promoted(stale)), Some(live)) if stale < live => take_back(ends, live),
         (Some(State::Promoted(number)), _) => {
-            if let Err(e) = open_tree(ends.source, "SOURCE") {
+            if let Err(e) = opens(ends.source) {
                 context
                     .monitor
                     .note(&format!("{e}; if that disk was promoted after snapshot {number}, the newer work is on it"));
@@ -166,16 +169,13 @@ fn step(ends: &Ends<'_>, context: Context<'_>) -> Result<Step, Error> {
 
 /// A swap is taken back only onto what looks like the live source that it was: an empty mount point must not get its name back.
 fn take_back(ends: &Ends<'_>, live: u64) -> Result<Step, Error> {
-    let missing = match open_tree(ends.mirror, "MIRROR") {
-        Ok(root) => guards::without_content(&root, &ends.dirs()),
-        Err(e) => Some(e.to_string()),
-    };
+    let missing = ends.mirror.without_content(&ends.dirs()).unwrap_or_else(|e| Some(e.to_string()));
     let Some(missing) = missing else { return Ok(Step::TakeBack(live)) };
     Err(Error::Refused(format!(
         "SOURCE {} was promoted already, and MIRROR {} cannot take its place: {missing}. To take the swap back, mount what was the source; to go \
          on, when the disk is there: backup -backup --init {} (nothing was written)",
-        shown_path(ends.source),
-        shown_path(ends.mirror),
+        ends.source.name(),
+        ends.mirror.name(),
         ends.target.name
     )))
 }

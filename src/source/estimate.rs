@@ -14,6 +14,7 @@ use crate::manifest::cursor::Cursor;
 use crate::path::RelPath;
 use crate::scan::selection::Selection;
 use crate::scan::walk::{Found, Item, Walk};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use std::sync::Arc;
 const COMPRESSED: u64 = 8;
 
 /// What a run will take at least.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Estimate {
     /// In the mirror tree.
     pub tree: Need,

@@ -19,6 +19,7 @@ use crate::scan::selection::Selection;
 use crate::scan::walk::{Filter, Walk};
 use crate::store;
 use crate::store::chunks::ChunkStore;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ pub enum Trust {
 }
 
 /// A snapshot whose chunks have been put into the store; it has no record yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Taken {
     /// Root of its manifest.
     pub root: ChunkRef,

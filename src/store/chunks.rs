@@ -4,6 +4,7 @@ use super::Error;
 use super::block::Block;
 use crate::entry::ChunkRef;
 use crate::id::Id;
+use std::sync::Arc;
 
 /// Where chunks come from.
 pub trait ChunkSource: Sync {
@@ -33,3 +34,23 @@ pub trait ChunkSink: Sync {
 pub trait ChunkStore: ChunkSource + ChunkSink {}
 
 impl<T: ChunkSource + ChunkSink> ChunkStore for T {}
+
+impl<T: ChunkSource + Send + ?Sized> ChunkSource for Arc<T> {
+    fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, Error> {
+        (**self).reader()
+    }
+}
+
+impl<T: ChunkSink + Send + ?Sized> ChunkSink for Arc<T> {
+    fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, Error> {
+        (**self).missing(ids)
+    }
+
+    fn put(&self, block: Block) -> Result<(), Error> {
+        (**self).put(block)
+    }
+
+    fn settle(&self) -> Result<(), Error> {
+        (**self).settle()
+    }
+}

@@ -16,15 +16,34 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// A store seen through glass.
 pub struct Dry<'a> {
-    store: &'a dyn ChunkStore,
+    store: Behind<'a>,
     nodes: RwLock<HashMap<Id, Arc<[u8]>>>,
     given_data: AtomicBool,
+}
+
+enum Behind<'a> {
+    Lent(&'a dyn ChunkStore),
+    Owned(Box<dyn ChunkStore + Send>),
+}
+
+impl Behind<'_> {
+    fn get(&self) -> &dyn ChunkStore {
+        match self {
+            Self::Lent(store) => *store,
+            Self::Owned(store) => store.as_ref(),
+        }
+    }
 }
 
 impl<'a> Dry<'a> {
     /// Over a real store.
     pub fn new(store: &'a dyn ChunkStore) -> Self {
-        Self { store, nodes: RwLock::default(), given_data: AtomicBool::new(false) }
+        Self { store: Behind::Lent(store), nodes: RwLock::default(), given_data: AtomicBool::new(false) }
+    }
+
+    /// Over a store of its own.
+    pub fn over(store: Box<dyn ChunkStore + Send>) -> Dry<'static> {
+        Dry { store: Behind::Owned(store), nodes: RwLock::default(), given_data: AtomicBool::new(false) }
     }
 
     /// Whether content came that the store does not have.
@@ -35,7 +54,7 @@ impl<'a> Dry<'a> {
 
 impl ChunkSink for Dry<'_> {
     fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, Error> {
-        let missing = self.store.missing(ids)?;
+        let missing = self.store.get().missing(ids)?;
         let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
         Ok(missing.into_iter().zip(ids).map(|(missing, id)| missing && !nodes.contains_key(id)).collect())
     }
@@ -69,7 +88,7 @@ impl ChunkSink for Dry<'_> {
 
 impl ChunkSource for Dry<'_> {
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, Error> {
-        Ok(Box::new(DryReader { nodes: &self.nodes, behind: self.store.reader()?, last: Arc::from([]) }))
+        Ok(Box::new(DryReader { nodes: &self.nodes, behind: self.store.get().reader()?, last: Arc::from([]) }))
     }
 }
 

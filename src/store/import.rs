@@ -7,6 +7,7 @@
 //! needed it. One that cannot be read, not even the second time, ends the import when the rest is copied, for that may pass; an error of writing ends it
 //! at once.
 
+use super::history::{History, Past};
 use super::layout::Layout;
 use super::pack::reader::PackReader;
 use super::pack::writer::{self, FinishedPack};
@@ -15,21 +16,18 @@ use crate::format::snapshot::Record;
 use crate::fs::space::Need;
 use crate::fs::{Error as FsError, durable};
 use crate::id::Id;
-use crate::limits::{PACK_MAX, PROBLEMS_SHOWN, RECORD_MAX};
+use crate::limits::PROBLEMS_SHOWN;
 use crate::monitor::{Monitor, Phase};
 use crate::path::shown_path;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use walkdir::WalkDir;
 
-/// Bytes copied at a time.
-const STEP: usize = 1 << 20;
-
 /// What was taken over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
     /// Packs that were copied.
     pub packs: u64,
@@ -43,10 +41,11 @@ pub struct Imported {
 
 impl Store {
     /// Copies all content and all snapshots of another store that this one does not have. Both must be locked, and this one recovered.
-    pub fn import(&self, from: &Self, monitor: &dyn Monitor) -> Result<Imported, Error> {
+    pub fn import(&self, from: &dyn History, monitor: &dyn Monitor) -> Result<Imported, Error> {
         let mut done = Imported::default();
-        let records = self.new_records(from, &mut done, monitor)?;
-        let packs = self.new_packs(from, &mut done, monitor)?;
+        let past = from.past()?;
+        let records = self.new_records(from, &past, &mut done, monitor)?;
+        let packs = self.new_packs(past, &mut done, monitor)?;
         monitor.begin(Phase::Copying, Some(packs.len() as u64), Some(packs.values().sum()));
         let mut unreadable = Vec::new();
         for (name, length) in packs {
@@ -79,34 +78,33 @@ impl Store {
             return Err(Error::Unreadable(last));
         }
         for sequence in records {
-            let path = from.layout.snapshot(sequence);
-            let bytes = durable::read(&path, RECORD_MAX as u64);
-            let bytes = bytes.or_else(|_| durable::read(&path, RECORD_MAX as u64)).map_err(Error::Unreadable)?;
-            self.take_record(sequence, &bytes)?;
+            self.take_record(sequence, &from.record_bytes(sequence)?)?;
             done.snapshots += 1;
         }
         Ok(done)
     }
 
     /// The snapshots that this store lacks, ascending. One of the same number that is another one is refused.
-    fn new_records(&self, from: &Self, done: &mut Imported, monitor: &dyn Monitor) -> Result<Vec<u64>, Error> {
+    fn new_records(
+        &self,
+        from: &dyn History,
+        past: &Past,
+        done: &mut Imported,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<u64>, Error> {
         let mut new = Vec::new();
-        for sequence in from.sequences()? {
-            let theirs = match from.sealed_record(sequence) {
-                Err(Error::Fs(_)) => from.sealed_record(sequence),
-                other => other,
-            };
+        for (sequence, theirs) in &past.seals {
+            let sequence = *sequence;
             match (theirs, self.sealed_record(sequence)) {
-                (Ok((_, theirs)), Ok((_, ours))) if theirs != ours => {
-                    let (ours, theirs) = (shown_path(self.layout.root()), shown_path(from.layout.root()));
+                (Ok(theirs), Ok((_, ours))) if *theirs != ours => {
+                    let (ours, theirs) = (shown_path(self.layout.root()), from.name());
                     return Err(Error::Conflict { sequence, ours, theirs });
                 }
                 (Ok(_), Err(Error::NoSnapshot(_) | Error::Damaged { .. })) => new.push(sequence),
                 (_, Ok(_)) => {}
-                (Err(Error::Fs(e)), _) => return Err(Error::Unreadable(e)),
                 (Ok(_), Err(e)) => return Err(e),
-                (Err(e), _) => {
-                    monitor.wrong(&format!("{e}; the snapshot is left out of the history that is copied"));
+                (Err(what), _) => {
+                    monitor.wrong(&format!("{what}; the snapshot is left out of the history that is copied"));
                     done.damaged += 1;
                 }
             }
@@ -115,13 +113,11 @@ impl Store {
     }
 
     /// The packs that this store lacks, with their lengths.
-    fn new_packs(&self, from: &Self, done: &mut Imported, monitor: &dyn Monitor) -> Result<BTreeMap<Id, u64>, Error> {
-        let mut theirs = packs_in(&from.layout)?;
-        for (name, _) in from.packs()? {
-            if !theirs.contains_key(&name) {
-                monitor.wrong(&format!("{}: it is missing", shown_path(&from.layout.pack(&name))));
-                done.damaged += 1;
-            }
+    fn new_packs(&self, past: Past, done: &mut Imported, monitor: &dyn Monitor) -> Result<BTreeMap<Id, u64>, Error> {
+        let mut theirs = past.packs;
+        for message in past.lost {
+            monitor.wrong(&message);
+            done.damaged += 1;
         }
         for (name, length) in self.packs()? {
             if PackReader::open(&self.layout, &name).is_ok_and(|pack| pack.length() == length) {
@@ -132,19 +128,16 @@ impl Store {
     }
 
     /// Copies a pack, or says why it is not worth it.
-    fn copy_pack(&self, from: &Self, name: Id) -> Result<Result<FinishedPack, String>, Error> {
-        let path = from.layout.pack(&name);
+    fn copy_pack(&self, from: &dyn History, name: Id) -> Result<Result<FinishedPack, String>, Error> {
         let aside = aside(&self.layout);
-        let found = match copy(&path, &aside) {
-            Err(Error::Unreadable(_)) => copy(&path, &aside)?,
+        let found = match copy(from, &name, &aside) {
+            Err(Error::Unreadable(_)) => copy(from, &name, &aside)?,
             other => other?,
         };
         if found != name {
             durable::remove(&aside)?;
-            return Ok(Err(format!(
-                "{}: it is damaged: its bytes are not those that its name says",
-                shown_path(&path)
-            )));
+            let path = from.pack_name(&name);
+            return Ok(Err(format!("{path}: it is damaged: its bytes are not those that its name says")));
         }
         writer::publish(&aside, &self.layout, &name)?;
         let pack = PackReader::open(&self.layout, &name)?;
@@ -166,10 +159,9 @@ impl Store {
     }
 }
 
-/// The room that the packs take which a store will take over from another. It need not be there yet.
-pub fn room_for(from: &Path, to: &Path) -> Result<Need, Error> {
-    let (from, to) = (Layout::new(from), Layout::new(to));
-    let mut missing = packs_in(&from)?;
+/// The room that these packs take which a store will take over. It need not be there yet.
+pub fn room_for(mut missing: BTreeMap<Id, u64>, to: &Path) -> Result<Need, Error> {
+    let to = Layout::new(to);
     let here = match packs_in(&to) {
         Err(Error::Fs(e)) if e.is_missing() => BTreeMap::new(),
         here => here?,
@@ -187,7 +179,7 @@ fn aside(layout: &Layout) -> PathBuf {
 }
 
 /// Every pack of a store that nobody is writing to, and its length.
-fn packs_in(layout: &Layout) -> Result<BTreeMap<Id, u64>, Error> {
+pub(super) fn packs_in(layout: &Layout) -> Result<BTreeMap<Id, u64>, Error> {
     let mut found = BTreeMap::new();
     for item in WalkDir::new(layout.packs()).min_depth(2).max_depth(2) {
         let failed = |e| FsError::new("list", &layout.packs(), e);
@@ -199,26 +191,15 @@ fn packs_in(layout: &Layout) -> Result<BTreeMap<Id, u64>, Error> {
     Ok(found)
 }
 
-/// Copies a file and makes it durable; gives the hash of its bytes. An error of reading is another matter than one of writing.
-fn copy(from: &Path, to: &Path) -> Result<Id, Error> {
-    let unreadable = |doing, e| Error::Unreadable(FsError::new(doing, from, e));
-    let mut input = File::open(from).map_err(|e| unreadable("open", e))?.take(PACK_MAX + 1);
+/// Copies a pack and makes it durable; gives the hash of its bytes.
+fn copy(from: &dyn History, pack: &Id, to: &Path) -> Result<Id, Error> {
     durable::remove_if_any(to)?;
     let mut output = durable::create(to)?;
-    let (mut hasher, mut buffer) = (blake3::Hasher::new(), vec![0; STEP]);
-    loop {
-        let read = match input.read(&mut buffer) {
-            Ok(read) => read,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(unreadable("read", e)),
-        };
-        let bytes = buffer.get(..read).unwrap_or_default();
-        if bytes.is_empty() {
-            break;
-        }
+    let mut hasher = blake3::Hasher::new();
+    from.read_pack(pack, &mut |bytes| {
         hasher.update(bytes);
-        output.write_all(bytes).map_err(|e| FsError::new("write", to, e))?;
-    }
+        Ok(output.write_all(bytes).map_err(|e| FsError::new("write", to, e))?)
+    })?;
     output.sync_data().map_err(|e| FsError::new("sync", to, e))?;
     Ok(Id::from_bytes(*hasher.finalize().as_bytes()))
 }

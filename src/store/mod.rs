@@ -6,6 +6,7 @@
 pub mod block;
 pub mod chunks;
 pub mod dry;
+pub mod history;
 pub mod import;
 pub mod index;
 pub mod layout;

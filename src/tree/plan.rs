@@ -11,6 +11,7 @@ use crate::manifest::diff::Change;
 use crate::path::RelPath;
 use crate::scan::selection::{Selection, Standing};
 use crate::store::chunks::ChunkReader;
+use serde::{Deserialize, Serialize};
 
 /// One step.
 #[derive(Debug, PartialEq, Eq)]
@@ -174,7 +175,7 @@ fn replace(old: Entry, new: Entry, owners: bool) -> Option<Action> {
 }
 
 /// What a plan amounts to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
     /// Steps in all.
     pub actions: u64,

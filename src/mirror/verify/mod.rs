@@ -8,10 +8,11 @@ mod structure;
 use super::Error;
 use crate::monitor::Monitor;
 use crate::store::Store;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 /// What was gone through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
     /// Snapshots that were followed to their chunks.
     pub snapshots: u64,

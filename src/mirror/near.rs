@@ -1,0 +1,155 @@
+//! An end of a target on this host (floor 4).
+
+use super::end::{Around, End, Room, Turning};
+use super::home::Home;
+use super::local::{LocalMirror, Place, check_target, no_mirror};
+use super::promoted::Promoted;
+use super::service::MirrorService;
+use super::turn::Turn;
+use super::{Error, make};
+use crate::format::role::{Role, State};
+use crate::format::snapshot::Record;
+use crate::fs::dir::Dir;
+use crate::fs::space::{Need, Space};
+use crate::fs::{Error as FsError, durable};
+use crate::monitor::Monitor;
+use crate::path::{RelPath, shown_path};
+use crate::store::Store;
+use crate::store::history::History;
+use crate::store::import::Imported;
+use crate::tree::stage::MAKING;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// A place on this host.
+#[derive(Clone, Debug)]
+pub struct Near {
+    /// Name of the target in the table.
+    pub target: String,
+    /// Its path.
+    pub path: PathBuf,
+    /// Its store, where the table says another place than the usual one.
+    pub store: Option<PathBuf>,
+}
+
+impl Near {
+    fn place(&self) -> Place<'_> {
+        Place { target: &self.target, mirror: &self.path, store: self.store.as_deref() }
+    }
+
+    fn home(&self) -> Home {
+        Home::of(&self.path)
+    }
+
+    fn store_path(&self) -> PathBuf {
+        self.place().store_path(&self.home())
+    }
+
+    fn open_root(&self) -> Result<Dir, Error> {
+        Dir::open(&self.path).map_err(|e| FsError::new("open", &self.path, e).into())
+    }
+}
+
+impl End for Near {
+    fn name(&self) -> String {
+        shown_path(&self.path)
+    }
+
+    fn store_name(&self) -> String {
+        shown_path(&self.store_path())
+    }
+
+    fn here(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
+
+    fn store_here(&self) -> Option<PathBuf> {
+        Some(self.store_path())
+    }
+
+    fn role(&self) -> Result<Option<Role>, Error> {
+        self.home().read_role()
+    }
+
+    fn mirror_around(&self) -> Result<Option<Around>, Error> {
+        // Through symlinks, and as it is named: either may lead into a mirror.
+        let real = durable::real_path(&self.path);
+        let named = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        for above in named.ancestors().chain(real.ancestors()) {
+            let role = Home::of(above).read_role()?;
+            if let Some(role) = role.filter(|role| !matches!(role.state, State::Promoted(_))) {
+                let root = durable::real_path(above);
+                let is_place = root == real;
+                let real = root.as_os_str().as_bytes().to_vec();
+                return Ok(Some(Around { root: shown_path(above), real, is_place, role }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn without_content(&self, dirs: &[RelPath]) -> Result<Option<String>, Error> {
+        let root = self.open_root()?;
+        let mut found = 0;
+        for dir in dirs {
+            match root.names_of(dir) {
+                Ok(names) => found += names.len(),
+                Err(e) => return Ok(Some(format!("DIR {dir} cannot be listed ({e})"))),
+            }
+        }
+        Ok((found == 0).then(|| "there is nothing in its DIRs".to_owned()))
+    }
+
+    fn records(&self) -> Result<Vec<Result<Record, String>>, Error> {
+        let place = self.place();
+        match self.role()? {
+            None => return Err(no_mirror(&place, &self.home())),
+            Some(role) => check_target(&role, &place)?,
+        }
+        let store = Store::open(&self.store_path())?;
+        let record = |n| store.record(n).map_err(|e| e.to_string());
+        Ok(store.sequences()?.into_iter().map(record).collect())
+    }
+
+    fn room(&self, settled: bool) -> Result<Room, Error> {
+        let at = if settled { Space::at_last } else { Space::at };
+        Ok(Room { tree: at(&self.path)?, store: at(&self.store_path())?, staged: staged(&self.path) })
+    }
+
+    fn room_for_history(&self, from: &dyn History) -> Result<Need, Error> {
+        make::room_for_history(&self.place(), from)
+    }
+
+    fn init(&self, random: u128) -> Result<(), Error> {
+        make::init(&self.place(), random)
+    }
+
+    fn init_after_swap(&self, from: &dyn History, random: u128, monitor: &dyn Monitor) -> Result<Imported, Error> {
+        make::init_after_swap(&self.place(), from, random, monitor)
+    }
+
+    fn open<'a>(&'a self, monitor: &dyn Monitor) -> Result<Box<dyn MirrorService + 'a>, Error> {
+        Ok(Box::new(LocalMirror::open(&self.place(), monitor)?))
+    }
+
+    fn open_promoted(&self) -> Result<Box<dyn MirrorService + '_>, Error> {
+        let place = self.place();
+        Ok(Box::new(Promoted::new(&place, make::open_store(&place)?)?))
+    }
+
+    fn history(&self) -> Result<Box<dyn History + '_>, Error> {
+        Ok(Box::new(make::history(&self.place())?))
+    }
+
+    fn begin_turn(&self) -> Result<Box<dyn Turning + '_>, Error> {
+        Ok(Box::new(Turn::begin(self.place())?))
+    }
+}
+
+/// What a run that was interrupted had not finished making in the stage of a place: it goes before anything new is staged.
+pub fn staged(place: &Path) -> Need {
+    let names = |dir: Dir| Some((dir.names().ok()?, dir));
+    let making = Home::of(place).stage().join(MAKING);
+    let Some((names, dir)) = Dir::open(&making).ok().and_then(names) else { return Need::default() };
+    let found = names.iter().filter_map(|name| dir.stat(name).ok()).filter(|stat| stat.is_file() && stat.links == 1);
+    found.fold(Need::default(), |sum, stat| sum.and(Need { bytes: stat.allocated, inodes: 1 }))
+}
