@@ -66,12 +66,12 @@ fn a_chunk_that_was_put_is_not_missing_before_and_after_it_is_settled() {
     let dir = tempfile::tempdir().unwrap();
     let store = create(&dir.path().join("s"));
     let id = Id::of(b"content");
-    assert_eq!(store.missing(&[id]).unwrap(), [true]);
+    assert_eq!(store.missing(BlockKind::Data, &[id]).unwrap(), [true]);
     put(&store, &[b"content"]);
-    assert_eq!(store.missing(&[id, Id::of(b"other")]).unwrap(), [false, true]);
+    assert_eq!(store.missing(BlockKind::Data, &[id, Id::of(b"other")]).unwrap(), [false, true]);
     store.settle().unwrap();
-    assert_eq!(store.missing(&[id]).unwrap(), [false]);
-    assert_eq!(reopen(&dir.path().join("s")).missing(&[id]).unwrap(), [false]);
+    assert_eq!(store.missing(BlockKind::Data, &[id]).unwrap(), [false]);
+    assert_eq!(reopen(&dir.path().join("s")).missing(BlockKind::Data, &[id]).unwrap(), [false]);
 }
 
 #[test]
@@ -141,7 +141,11 @@ fn content_of_a_pack_that_was_cut_is_stored_again_under_the_same_name() {
 
     let store = reopen(&root);
     let id = Id::of(b"content that was lost");
-    assert_eq!(store.missing(&[id]).unwrap(), [true], "nothing is deduplicated against a pack that is cut");
+    assert_eq!(
+        store.missing(BlockKind::Data, &[id]).unwrap(),
+        [true],
+        "nothing is deduplicated against a pack that is cut"
+    );
     let refs = put(&store, &[b"content that was lost"]);
     store.settle().unwrap();
     assert_eq!(fs::read(&pack).unwrap(), bytes);
@@ -168,7 +172,7 @@ fn merging_indexes_keeps_the_place_of_a_chunk_that_is_not_lost() {
     let store = reopen(&root);
     assert!(files(&root, "idx").len() <= 8);
     assert_eq!(Id::of(store.reader().unwrap().read(&gone[0]).unwrap()), gone[0].id);
-    assert_eq!(store.missing(&[gone[0].id, gone[1].id]).unwrap(), [false, true]);
+    assert_eq!(store.missing(BlockKind::Data, &[gone[0].id, gone[1].id]).unwrap(), [false, true]);
     // That something is gone stays known: nothing may be taken over from earlier snapshots unread.
     assert!(store.has_lost());
     assert_eq!(store.recover().unwrap().lost, [pack.display().to_string()]);

@@ -8,12 +8,14 @@ use super::service::{Draft, MirrorService};
 use super::verify::{self, Verified};
 use crate::chunk::cut::Chunker;
 use crate::entry::{ChunkRef, Time};
+use crate::format::pack::BlockKind;
 use crate::format::role::{Role, State};
 use crate::format::snapshot::Record;
 use crate::fs::dir::Dir;
 use crate::fs::lock::Lock;
 use crate::fs::{Error as FsError, clock, durable};
 use crate::id::Id;
+use crate::manifest;
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::monitor::{Monitor, Phase};
@@ -22,10 +24,10 @@ use crate::scan::selection::Selection;
 use crate::source::snapshot::{Request, Trust, take};
 use crate::store::Store;
 use crate::store::block::Block;
-use crate::store::chunks::{ChunkReader, ChunkSink, ChunkSource, ChunkStore};
+use crate::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource, ChunkStore};
 use crate::store::dry::Dry;
 use crate::tree::apply::{Applied, Target, apply};
-use crate::tree::plan::{Plan, survey};
+use crate::tree::plan::{Action, Plan, Survey, survey};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -127,6 +129,17 @@ impl LocalMirror {
         })
     }
 
+    /// What makes the tree, as it was seen, equal a manifest.
+    fn plan<'s>(
+        &'s self,
+        look: &Look,
+        to: ChunkRef,
+        selection: &'s Selection,
+    ) -> Result<impl Iterator<Item = Result<Action, manifest::Error>> + use<'s>, Error> {
+        let cursor = |root| Ok::<_, Error>(Cursor::new(root, self.store.reader()?)?);
+        Ok(Plan::new(Diff::new(Some(cursor(look.taken.root)?), Some(cursor(to)?)), scope(selection)))
+    }
+
     /// Looks at the tree through any store; with `all`, every file is read whatever its times say.
     fn look_with(
         &self,
@@ -217,11 +230,19 @@ impl ChunkSource for LocalMirror {
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, crate::store::Error> {
         self.store.reader()
     }
+
+    fn looks_ahead(&self) -> bool {
+        self.store.looks_ahead()
+    }
+
+    fn expect(&self, chunks: Vec<ChunkRef>) {
+        ChunkSource::expect(&self.store, chunks);
+    }
 }
 
 impl ChunkSink for LocalMirror {
-    fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, crate::store::Error> {
-        self.store.missing(ids)
+    fn ask(&self, kind: BlockKind, ids: Vec<Id>) -> Result<Answer<'_>, crate::store::Error> {
+        self.store.ask(kind, ids)
     }
 
     fn settle(&self) -> Result<(), crate::store::Error> {
@@ -298,6 +319,10 @@ impl MirrorService for LocalMirror {
         Ok(self.store.commit(record)?)
     }
 
+    fn survey(&self, look: &Look, to: ChunkRef, selection: &Selection) -> Result<Survey, Error> {
+        Ok(survey(self.plan(look, to, selection)?, self.store.reader()?.as_mut())?)
+    }
+
     fn publish(
         &self,
         look: &Look,
@@ -312,15 +337,8 @@ impl MirrorService for LocalMirror {
             State::Clean(n) | State::Publishing(n, _) => n,
             State::Empty | State::Promoted(_) => 0,
         };
-        let cursor = |root| Ok::<_, Error>(Cursor::new(root, self.store.reader()?)?);
-        let plan = || {
-            Ok::<_, Error>(Plan::new(
-                Diff::new(Some(cursor(look.taken.root)?), Some(cursor(to.root)?)),
-                scope(selection),
-            ))
-        };
         // The whole plan is made once before anything is done: every node that it needs has then been read and proved.
-        let survey = survey(plan()?, self.store.reader()?.as_mut())?;
+        let survey = self.survey(look, to.root, selection)?;
         let mut applied = Applied::default();
         if survey.actions > 0 {
             monitor.begin(Phase::Writing, Some(survey.actions), Some(survey.bytes));
@@ -329,7 +347,7 @@ impl MirrorService for LocalMirror {
             durable::make_folder(&path)?;
             let stage = Dir::open(&path).map_err(|e| FsError::new("open", &path, e))?;
             let target = Target { root: &self.root, stage, stage_path: &path, selection, trusted: look.began };
-            applied = apply(plan()?, target, &self.store, monitor)?;
+            applied = apply(self.plan(look, to.root, selection)?, target, &self.store, monitor)?;
         } else if !matches!(state, State::Clean(_)) || !look.drift.is_empty() {
             // All is in place already, by a run that was killed before it could make sure of it, or by somebody who did not care to.
             self.root.sync_file_system().map_err(crate::tree::Error::Sync)?;

@@ -9,7 +9,8 @@ use super::look::Look;
 use super::service::{Draft, MirrorService};
 use super::verify::Verified;
 use crate::chunk::cut::Chunker;
-use crate::entry::Time;
+use crate::entry::{ChunkRef, Time};
+use crate::format::pack::BlockKind;
 use crate::format::role::Role;
 use crate::format::snapshot::Record;
 use crate::id::Id;
@@ -17,10 +18,11 @@ use crate::monitor::Monitor;
 use crate::path::shown_path;
 use crate::scan::selection::Selection;
 use crate::store::block::Block;
-use crate::store::chunks::{ChunkReader, ChunkSink, ChunkSource};
+use crate::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource};
 use crate::store::dry::Dry;
 use crate::store::{Error as StoreError, Store};
 use crate::tree::apply::Applied;
+use crate::tree::plan::Survey;
 use std::sync::Arc;
 
 /// A promoted place, seen through glass.
@@ -55,11 +57,19 @@ impl ChunkSource for Promoted {
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, StoreError> {
         self.seen.reader()
     }
+
+    fn looks_ahead(&self) -> bool {
+        self.seen.looks_ahead()
+    }
+
+    fn expect(&self, chunks: Vec<ChunkRef>) {
+        ChunkSource::expect(&self.seen, chunks);
+    }
 }
 
 impl ChunkSink for Promoted {
-    fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, StoreError> {
-        self.seen.missing(ids)
+    fn ask(&self, kind: BlockKind, ids: Vec<Id>) -> Result<Answer<'_>, StoreError> {
+        self.seen.ask(kind, ids)
     }
 
     fn settle(&self) -> Result<(), StoreError> {
@@ -109,6 +119,10 @@ impl MirrorService for Promoted {
     }
 
     fn commit(&self, _draft: Draft) -> Result<Record, Error> {
+        self.refused()
+    }
+
+    fn survey(&self, _look: &Look, _to: ChunkRef, _selection: &Selection) -> Result<Survey, Error> {
         self.refused()
     }
 

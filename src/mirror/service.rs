@@ -15,6 +15,7 @@ use crate::path::RelPath;
 use crate::scan::selection::Selection;
 use crate::store::chunks::ChunkStore;
 use crate::tree::apply::Applied;
+use crate::tree::plan::Survey;
 use serde::{Deserialize, Serialize};
 
 /// A snapshot that has no number yet.
@@ -72,6 +73,9 @@ pub trait MirrorService: ChunkStore {
 
     /// Makes everything that was put durable, and then the snapshot.
     fn commit(&self, draft: Draft) -> Result<Record, Error>;
+
+    /// What publishing the manifest with this root would do to the mirror tree, which is as `look` says. All that was put has settled.
+    fn survey(&self, look: &Look, to: ChunkRef, selection: &Selection) -> Result<Survey, Error>;
 
     /// Makes the mirror tree, which is as `look` says, equal a snapshot. A crash in between leaves a mixture of both, and the next look knows both,
     /// if what was found was recorded where it was not what the last run had left.

@@ -34,7 +34,7 @@ pub fn approve(ends: Ends<'_>, sequence: Option<u64>, context: Context<'_>) -> R
     // A tree that has yet to be adopted never drifted, and yet what is in it is in no snapshot.
     let adopting = mirror.role().state == State::Empty;
     mirror.settle()?;
-    let survey = run.survey(mirror, look.taken.root, held.root)?;
+    let survey = run.survey(&look, held.root)?;
     if let Some(why) = run.no_room(&survey)? {
         return Err(Error::Refused(format!("{why} (the mirror was not touched)")));
     }

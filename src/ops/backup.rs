@@ -11,13 +11,15 @@ use crate::format::role::State;
 use crate::format::snapshot::{Kind, Record};
 use crate::fs::dir::Dir;
 use crate::manifest::cursor::Cursor;
+use crate::manifest::diff::Diff;
 use crate::mirror::look::{self, Drift, Look};
 use crate::mirror::service::{Draft, MirrorService};
 use crate::monitor::Phase;
 use crate::path::shown;
 use crate::source::snapshot::{Request, Taken, Trust, take};
-use crate::store::chunks::ChunkStore;
+use crate::store::chunks::{ChunkSource, ChunkStore};
 use crate::store::dry::Dry;
+use crate::tree::plan::{Plan, survey};
 use std::sync::Arc;
 
 /// Options of the command.
@@ -201,7 +203,7 @@ impl Night<'_> {
     fn carry_out(&self, taken: &Taken, mut look: Look, lost: u64) -> Result<Report, Error> {
         self.run.mirror.settle()?;
         let mut reasons = self.reasons(&look, taken.root, self.run.mirror)?;
-        let survey = self.run.survey(self.run.mirror, look.taken.root, taken.root)?;
+        let survey = self.run.survey(&look, taken.root)?;
         reasons.room = self.run.no_room(&survey)?;
         let adopting = self.run.mirror.role().state == State::Empty;
         if !reasons.is_empty() {
@@ -227,7 +229,10 @@ impl Night<'_> {
         let taken = self.take(dry, None)?;
         let reasons = self.reasons(look, taken.root, dry)?;
         let from = self.parent.as_ref().map_or(look.taken.root, |record| record.root);
-        let survey = self.run.survey(dry, from, taken.root)?;
+        let cursor = |root| Ok::<_, Error>(Cursor::new(root, dry.reader()?)?);
+        let plan =
+            Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(taken.root)?)), look::scope(&self.run.selection));
+        let survey = survey(plan, dry.reader()?.as_mut())?;
         Ok(Report::Dry { taken, survey, reasons })
     }
 }

@@ -1,10 +1,12 @@
 //! A store that asks before the first thing is put into it (floor 5): a night in which nothing is new asks nothing, and costs nothing.
 
 use super::Error;
+use crate::entry::ChunkRef;
+use crate::format::pack::BlockKind;
 use crate::id::Id;
 use crate::store;
 use crate::store::block::Block;
-use crate::store::chunks::{ChunkReader, ChunkSink, ChunkSource, ChunkStore};
+use crate::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource, ChunkStore};
 use std::sync::{Mutex, PoisonError};
 
 /// What is asked before the first write; an error is the end of the run.
@@ -27,11 +29,19 @@ impl ChunkSource for Gate<'_> {
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, store::Error> {
         self.store.reader()
     }
+
+    fn looks_ahead(&self) -> bool {
+        self.store.looks_ahead()
+    }
+
+    fn expect(&self, chunks: Vec<ChunkRef>) {
+        ChunkSource::expect(self.store, chunks);
+    }
 }
 
 impl ChunkSink for Gate<'_> {
-    fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, store::Error> {
-        self.store.missing(ids)
+    fn ask(&self, kind: BlockKind, ids: Vec<Id>) -> Result<Answer<'_>, store::Error> {
+        self.store.ask(kind, ids)
     }
 
     fn put(&self, block: Block) -> Result<(), store::Error> {

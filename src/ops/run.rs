@@ -6,17 +6,14 @@ use super::{Context, Error, drafts, room};
 use crate::entry::ChunkRef;
 use crate::format::role::State;
 use crate::format::snapshot::Record;
-use crate::manifest::cursor::Cursor;
-use crate::manifest::diff::Diff;
-use crate::mirror::look::{Look, scope};
+use crate::mirror::look::Look;
 use crate::mirror::service::MirrorService;
 use crate::monitor::{Monitor, Phase};
 use crate::path::RelPath;
 use crate::scan::selection::Selection;
 use crate::source::snapshot::Taken;
-use crate::store::chunks::ChunkStore;
 use crate::tree::apply::Applied;
-use crate::tree::plan::{Plan, Survey, survey};
+use crate::tree::plan::Survey;
 
 /// How it ended.
 #[derive(Clone, Debug)]
@@ -99,9 +96,7 @@ impl Run<'_> {
         Ok(drafts::rescue(self.mirror, &self.ends, look, self.context, note)?.sequence)
     }
 
-    pub(super) fn survey(&self, chunks: &dyn ChunkStore, from: ChunkRef, to: ChunkRef) -> Result<Survey, Error> {
-        let cursor = |root| Ok::<_, Error>(Cursor::new(root, chunks.reader()?)?);
-        let plan = Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(to)?)), scope(&self.selection));
-        Ok(survey(plan, chunks.reader()?.as_mut())?)
+    pub(super) fn survey(&self, look: &Look, to: ChunkRef) -> Result<Survey, Error> {
+        Ok(self.mirror.survey(look, to, &self.selection)?)
     }
 }

@@ -70,7 +70,7 @@ impl<'a> Assembler<'a> {
             })
             .map(|chunk| chunk.id)
             .collect();
-        let missing = if ids.is_empty() { Vec::new() } else { self.blocks.missing(&ids)? };
+        let missing = if ids.is_empty() { Vec::new() } else { self.blocks.missing(BlockKind::Data, &ids)? };
         let mut missing = missing.into_iter();
         let lease = parcel.lease.map(Arc::new);
         for piece in parcel.pieces {
@@ -264,7 +264,7 @@ fn node_sink(blocks: &mut Blocks<'_>) -> impl FnMut(ChunkRef, Vec<u8>) -> Result
             Error::Manifest(e) => e,
             Error::Threads(_) | Error::Unseen { .. } => manifest::Error::Store(crate::store::Error::Gone("no threads")),
         };
-        if blocks.missing(&[node.id]).map_err(as_store)?.first() == Some(&true) {
+        if blocks.missing(BlockKind::Manifest, &[node.id]).map_err(as_store)?.first() == Some(&true) {
             blocks.add(BlockKind::Manifest, node, bytes, None).map_err(as_store)?;
         }
         Ok(())

@@ -42,13 +42,13 @@ impl<'a> Blocks<'a> {
     }
 
     /// For each chunk, whether it is neither in the store nor on its way there.
-    pub(super) fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, Error> {
+    pub(super) fn missing(&self, kind: BlockKind, ids: &[Id]) -> Result<Vec<bool>, Error> {
         // In this order: a chunk that is written meanwhile is seen in one place or the other.
         let on_the_way: Vec<bool> = {
             let set = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
             ids.iter().map(|id| set.contains(id)).collect()
         };
-        let missing = self.sink.missing(ids)?;
+        let missing = self.sink.missing(kind, ids)?;
         Ok(missing.into_iter().zip(on_the_way).map(|(missing, on_the_way)| missing && !on_the_way).collect())
     }
 

@@ -3,6 +3,7 @@
 use super::Error;
 use super::block::Block;
 use crate::entry::ChunkRef;
+use crate::format::pack::BlockKind;
 use crate::id::Id;
 use std::sync::Arc;
 
@@ -10,18 +11,43 @@ use std::sync::Arc;
 pub trait ChunkSource: Sync {
     /// A reader with caches of its own, for one thread.
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, Error>;
+
+    /// Whether it is of use to say what will be read: it is where chunks come from afar. Who has nothing at hand to tell need not gather it if not.
+    fn looks_ahead(&self) -> bool {
+        false
+    }
+
+    /// These will be read next, by readers of several threads, about in this order. A hint: nothing depends on it but time.
+    fn expect(&self, _chunks: Vec<ChunkRef>) {}
 }
 
 /// Reads chunks; fastest when they are asked for in the order in which they were stored.
 pub trait ChunkReader: Send {
     /// The plain bytes of a chunk, proved to be those that its id names.
     fn read(&mut self, chunk: &ChunkRef) -> Result<&[u8], Error>;
+
+    /// As [`ChunkSource::looks_ahead`].
+    fn looks_ahead(&self) -> bool {
+        false
+    }
+
+    /// These may be read next by this reader, in this order. A hint, as [`ChunkSource::expect`].
+    fn expect(&mut self, _chunks: &[ChunkRef]) {}
 }
+
+/// What comes of a question; it is waited for when it is called.
+pub type Answer<'a> = Box<dyn FnOnce() -> Result<Vec<bool>, Error> + Send + 'a>;
 
 /// Where new chunks go.
 pub trait ChunkSink: Sync {
+    /// Asks for each id whether the store lacks it. The answer is waited for when it is taken, so that many questions can be under way at once. It is
+    /// not older than the question: what had been put by then is not lacking.
+    fn ask(&self, kind: BlockKind, ids: Vec<Id>) -> Result<Answer<'_>, Error>;
+
     /// For each id, whether the store still lacks it.
-    fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, Error>;
+    fn missing(&self, kind: BlockKind, ids: &[Id]) -> Result<Vec<bool>, Error> {
+        self.ask(kind, ids.to_vec())?()
+    }
 
     /// Takes a block; it is durable and readable only when the store has settled.
     fn put(&self, block: Block) -> Result<(), Error>;
@@ -39,11 +65,19 @@ impl<T: ChunkSource + Send + ?Sized> ChunkSource for Arc<T> {
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, Error> {
         (**self).reader()
     }
+
+    fn looks_ahead(&self) -> bool {
+        (**self).looks_ahead()
+    }
+
+    fn expect(&self, chunks: Vec<ChunkRef>) {
+        ChunkSource::expect(&**self, chunks);
+    }
 }
 
 impl<T: ChunkSink + Send + ?Sized> ChunkSink for Arc<T> {
-    fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, Error> {
-        (**self).missing(ids)
+    fn ask(&self, kind: BlockKind, ids: Vec<Id>) -> Result<Answer<'_>, Error> {
+        (**self).ask(kind, ids)
     }
 
     fn put(&self, block: Block) -> Result<(), Error> {

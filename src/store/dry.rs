@@ -5,7 +5,7 @@
 
 use super::Error;
 use super::block::Block;
-use super::chunks::{ChunkReader, ChunkSink, ChunkSource, ChunkStore};
+use super::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource, ChunkStore};
 use crate::chunk::codec::Decoder;
 use crate::entry::ChunkRef;
 use crate::format::pack::BlockKind;
@@ -53,10 +53,13 @@ impl<'a> Dry<'a> {
 }
 
 impl ChunkSink for Dry<'_> {
-    fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, Error> {
-        let missing = self.store.get().missing(ids)?;
-        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(missing.into_iter().zip(ids).map(|(missing, id)| missing && !nodes.contains_key(id)).collect())
+    fn ask(&self, kind: BlockKind, ids: Vec<Id>) -> Result<Answer<'_>, Error> {
+        let answer = self.store.get().ask(kind, ids.clone())?;
+        Ok(Box::new(move || {
+            let missing = answer()?;
+            let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
+            Ok(missing.into_iter().zip(ids).map(|(missing, id)| missing && !nodes.contains_key(&id)).collect())
+        }))
     }
 
     fn settle(&self) -> Result<(), Error> {
@@ -90,6 +93,17 @@ impl ChunkSource for Dry<'_> {
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, Error> {
         Ok(Box::new(DryReader { nodes: &self.nodes, behind: self.store.get().reader()?, last: Arc::from([]) }))
     }
+
+    fn looks_ahead(&self) -> bool {
+        self.store.get().looks_ahead()
+    }
+
+    fn expect(&self, mut chunks: Vec<ChunkRef>) {
+        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        chunks.retain(|chunk| !nodes.contains_key(&chunk.id));
+        drop(nodes);
+        ChunkSource::expect(self.store.get(), chunks);
+    }
 }
 
 struct DryReader<'a> {
@@ -108,5 +122,16 @@ impl ChunkReader for DryReader<'_> {
             }
             None => self.behind.read(chunk),
         }
+    }
+
+    fn looks_ahead(&self) -> bool {
+        self.behind.looks_ahead()
+    }
+
+    fn expect(&mut self, chunks: &[ChunkRef]) {
+        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        let behind: Vec<ChunkRef> = chunks.iter().filter(|chunk| !nodes.contains_key(&chunk.id)).copied().collect();
+        drop(nodes);
+        ChunkReader::expect(self.behind.as_mut(), &behind);
     }
 }

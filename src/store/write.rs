@@ -1,11 +1,12 @@
 //! Putting blocks into packs (floor 2). File content and manifests go to packs of their own.
 
 use super::block::Block;
-use super::chunks::ChunkSink;
+use super::chunks::{Answer, ChunkSink};
 use super::layout::Layout;
 use super::pack::reader::PackReader;
 use super::pack::writer::{FinishedPack, PackWriter};
 use super::{Error, Store};
+use crate::format::pack::BlockKind;
 use crate::fs::{Error as FsError, durable};
 use crate::id::Id;
 use crate::limits::PACK_TARGET;
@@ -112,15 +113,18 @@ impl ChunkSink for Store {
         })
     }
 
-    fn missing(&self, ids: &[Id]) -> Result<Vec<bool>, Error> {
-        // Looked up in this order, a chunk that moves from one place to the other meanwhile is found in either.
-        let unfinished: Vec<bool> = {
-            let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            ids.iter().map(|id| writer.unfinished.contains(id)).collect()
-        };
-        self.with_index(|index| {
-            ids.iter().zip(unfinished).map(|(id, open)| Ok(!open && !index.contains(id)?)).collect()
-        })
+    /// Looked up when the answer is taken.
+    fn ask(&self, _kind: BlockKind, ids: Vec<Id>) -> Result<Answer<'_>, Error> {
+        Ok(Box::new(move || {
+            // Looked up in this order, a chunk that moves from one place to the other meanwhile is found in either.
+            let unfinished: Vec<bool> = {
+                let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+                ids.iter().map(|id| writer.unfinished.contains(id)).collect()
+            };
+            self.with_index(|index| {
+                ids.iter().zip(unfinished).map(|(id, open)| Ok(!open && !index.contains(id)?)).collect()
+            })
+        }))
     }
 
     fn put(&self, block: Block) -> Result<(), Error> {
