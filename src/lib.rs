@@ -40,6 +40,8 @@ pub mod tree;
 // floor 4
 pub mod mirror;
 // floor 5
-pub mod ops;
+pub mod remote;
 // floor 6
+pub mod ops;
+// floor 7
 pub mod cli;

@@ -81,3 +81,6 @@ pub const STAGE_GROUP: usize = 64;
 
 /// Problems shown one by one; the rest are counted.
 pub const PROBLEMS_SHOWN: usize = 100;
+
+/// Chunks of one request for content on a line to another host.
+pub const FETCH_CHUNKS: usize = 1024;

@@ -1,9 +1,10 @@
 //! How the rooms below tell what they are doing; who shows it, and where, is the business of `cli` (floor 0).
 
 use crate::path::RelPath;
+use serde::{Deserialize, Serialize};
 
 /// A part of a run that may take long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// Walking and reading a source.
     Reading,

@@ -36,11 +36,13 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("tree", 3, &[]),
     // One end of a target.
     ("mirror", 4, &[]),
+    // Ends on other hosts.
+    ("remote", 5, &[]),
     // The verbs.
-    ("ops", 5, &[]),
+    ("ops", 6, &[]),
     // Words, reports, exit codes; and what starts them.
-    ("cli", 6, &[]),
-    ("main", 7, &[]),
+    ("cli", 7, &[]),
+    ("main", 8, &[]),
 ];
 
 /// Files of one room that use each other all the same: (user, used). To be untied, not to be added to.
@@ -50,7 +52,8 @@ const KNOTS: &[(&str, &str)] =
 /// Who touches the disk, and why. `fs` is the room for it: whoever is not here asks `fs`.
 const DISK: &[(&str, &str)] = &[
     ("fs/", "the room of system calls"),
-    ("store/import.rs", "lists and reads the packs of another store"),
+    ("store/history.rs", "lists and reads the packs of a store that another takes over"),
+    ("store/import.rs", "looks how much of a pack was copied"),
     ("store/index/set.rs", "lists our own folder of indexes"),
     ("store/pack/reader.rs", "holds a pack of our own open"),
     ("store/pack/writer.rs", "holds a pack of our own open"),

@@ -1,6 +1,6 @@
 //! The history of one store as another takes it over (floor 2): what there is, and the bytes of it.
 
-use super::import::packs_in;
+use super::layout::Layout;
 use super::{Error, Store};
 use crate::format::config::Config;
 use crate::format::snapshot::Record;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use walkdir::WalkDir;
 
 /// Bytes of a pack handed over at a time.
 const STEP: usize = 1 << 20;
@@ -111,4 +112,17 @@ impl Store {
             Err(e) => Ok(Err(e.to_string())),
         }
     }
+}
+
+/// Every pack of a store that nobody is writing to, and its length.
+pub(super) fn packs_in(layout: &Layout) -> Result<BTreeMap<Id, u64>, Error> {
+    let mut found = BTreeMap::new();
+    for item in WalkDir::new(layout.packs()).min_depth(2).max_depth(2) {
+        let failed = |e| FsError::new("list", &layout.packs(), e);
+        let item = item.map_err(failed)?;
+        if let Some(name) = Layout::id_of(item.path(), "pack") {
+            found.insert(name, item.metadata().map_err(failed)?.len());
+        }
+    }
+    Ok(found)
 }

@@ -7,7 +7,7 @@
 //! needed it. One that cannot be read, not even the second time, ends the import when the rest is copied, for that may pass; an error of writing ends it
 //! at once.
 
-use super::history::{History, Past};
+use super::history::{History, Past, packs_in};
 use super::layout::Layout;
 use super::pack::reader::PackReader;
 use super::pack::writer::{self, FinishedPack};
@@ -24,7 +24,6 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
-use walkdir::WalkDir;
 
 /// What was taken over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,19 +175,6 @@ pub fn room_for(mut missing: BTreeMap<Id, u64>, to: &Path) -> Result<Need, Error
 /// Where a pack is until it is whole.
 fn aside(layout: &Layout) -> PathBuf {
     layout.packs().join(format!("{}import.pack", durable::TMP))
-}
-
-/// Every pack of a store that nobody is writing to, and its length.
-pub(super) fn packs_in(layout: &Layout) -> Result<BTreeMap<Id, u64>, Error> {
-    let mut found = BTreeMap::new();
-    for item in WalkDir::new(layout.packs()).min_depth(2).max_depth(2) {
-        let failed = |e| FsError::new("list", &layout.packs(), e);
-        let item = item.map_err(failed)?;
-        if let Some(name) = Layout::id_of(item.path(), "pack") {
-            found.insert(name, item.metadata().map_err(failed)?.len());
-        }
-    }
-    Ok(found)
 }
 
 /// Copies a pack and makes it durable; gives the hash of its bytes.
