@@ -19,6 +19,7 @@ use crate::path::{shown, shown_path};
 use crate::store::history::{History, Past};
 use crate::store::import::{self, Imported};
 use crate::store::{Error as StoreError, Store};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Makes a new mirror, or leaves one of this target that exists as it is. A tree that is there already is adopted by the first backup.
@@ -41,7 +42,7 @@ pub fn init_after_swap(
 
 /// The room that the history takes which [`init_after_swap`] copies.
 pub fn room_for_history(place: &Place<'_>, from: &dyn History) -> Result<Need, Error> {
-    Ok(import::room_for(from.past()?.packs, &place.store_path(&Home::of(place.mirror)))?)
+    Ok(import::room_for(from.lengths()?, &place.store_path(&Home::of(place.mirror)))?)
 }
 
 /// The store of a place that was promoted, under the lock of that place.
@@ -67,6 +68,10 @@ impl History for Locked {
 
     fn config(&self) -> Config {
         *self.store.config()
+    }
+
+    fn lengths(&self) -> Result<BTreeMap<Id, u64>, StoreError> {
+        self.store.lengths()
     }
 
     fn past(&self) -> Result<Past, StoreError> {

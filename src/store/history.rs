@@ -39,6 +39,9 @@ pub trait History: Sync {
     /// Name and parameters of the store.
     fn config(&self) -> Config;
 
+    /// The packs that are there, and their lengths: enough to tell how much it is.
+    fn lengths(&self) -> Result<BTreeMap<Id, u64>, Error>;
+
     /// What there is. What cannot be read now is [`Error::Unreadable`]: that may pass.
     fn past(&self) -> Result<Past, Error>;
 
@@ -60,6 +63,10 @@ impl History for Store {
 
     fn config(&self) -> Config {
         *Self::config(self)
+    }
+
+    fn lengths(&self) -> Result<BTreeMap<Id, u64>, Error> {
+        packs_in(&self.layout)
     }
 
     fn past(&self) -> Result<Past, Error> {
