@@ -84,3 +84,10 @@ pub const PROBLEMS_SHOWN: usize = 100;
 
 /// Chunks of one request for content on a line to another host.
 pub const FETCH_CHUNKS: usize = 1024;
+
+/// Payload of a frame between two hosts: a block, and what is said with it.
+pub const FRAME_MAX: usize = BLOCK_MAX + (1 << 20);
+/// Frames of one port that came and that nobody has taken yet...
+pub const PORT_FRAMES: usize = 64;
+/// ... and their bytes, but for one frame more.
+pub const PORT_BYTES: usize = 16 << 20;

@@ -1,4 +1,4 @@
-//! The words of the command line (floor 6). Commands are typed as the observatory always has, `-backup`; the bare word works too.
+//! The words of the command line (floor 7). Commands are typed as the observatory always has, `-backup`; the bare word works too.
 
 use super::exit::Exit;
 use clap::{Args as ClapArgs, Parser, Subcommand};

@@ -1,4 +1,4 @@
-//! `-backup` and `-approve` (floor 6).
+//! `-backup` and `-approve` (floor 7).
 
 use super::args::BackupArgs;
 use super::exit::Exit;

@@ -1,4 +1,4 @@
-//! `-check` (floor 6).
+//! `-check` (floor 7).
 
 use super::exit::Exit;
 use super::out::Out;

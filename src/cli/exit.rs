@@ -1,4 +1,4 @@
-//! Exit codes, as the README lists them (floor 6).
+//! Exit codes, as the README lists them (floor 7).
 
 use std::process::ExitCode;
 

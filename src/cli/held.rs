@@ -1,4 +1,4 @@
-//! What an operator reads when a run was held (floor 6): what was seen, that nothing was touched, and the commands that go on from here.
+//! What an operator reads when a run was held (floor 7): what was seen, that nothing was touched, and the commands that go on from here.
 
 use super::exit::Exit;
 use super::out::{Out, stderr};

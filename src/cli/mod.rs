@@ -1,4 +1,4 @@
-//! The command line (floor 6): words in, verbs called, reports and exit codes out. The only room that prints.
+//! The command line (floor 7): words in, verbs called, reports and exit codes out. The only room that prints.
 //!
 //! One file a command; `args` knows the words, `table` finds backup.tab, `terminal` shows progress, `out` prints, `exit` has the codes.
 

@@ -1,4 +1,4 @@
-//! Printing (floor 6): results to standard output, problems to standard error, or all of it as JSON, one object a line.
+//! Printing (floor 7): results to standard output, problems to standard error, or all of it as JSON, one object a line.
 
 use serde_json::{Value, json};
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! `-restore` (floor 6).
+//! `-restore` (floor 7).
 
 use super::args::RestoreArgs;
 use super::exit::Exit;

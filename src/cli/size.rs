@@ -1,4 +1,4 @@
-//! Sizes and counts for people (floor 6). Decimal units, as disks are sold.
+//! Sizes and counts for people (floor 7). Decimal units, as disks are sold.
 
 /// `12.3 MB`.
 pub(super) fn bytes(n: u64) -> String {

@@ -1,4 +1,4 @@
-//! `-snapshots` (floor 6).
+//! `-snapshots` (floor 7).
 
 use super::exit::Exit;
 use super::out::{Out, stderr};

@@ -1,4 +1,4 @@
-//! `-status` (floor 6): the settings of a target, from the table alone.
+//! `-status` (floor 7): the settings of a target, from the table alone.
 
 use super::exit::Exit;
 use super::out::Out;

@@ -1,4 +1,4 @@
-//! `-swap` (floor 6).
+//! `-swap` (floor 7).
 
 use super::Failure;
 use super::exit::Exit;

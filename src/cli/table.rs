@@ -1,4 +1,4 @@
-//! Finding and reading backup.tab (floor 6).
+//! Finding and reading backup.tab (floor 7).
 
 use super::Failure;
 use crate::fs::{clock, durable};

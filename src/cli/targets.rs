@@ -1,4 +1,4 @@
-//! `-targets` (floor 6).
+//! `-targets` (floor 7).
 
 use super::exit::Exit;
 use super::out::Out;

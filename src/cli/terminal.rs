@@ -1,4 +1,4 @@
-//! Progress on a terminal, problems on standard error (floor 6).
+//! Progress on a terminal, problems on standard error (floor 7).
 
 use super::out::{Out, stderr};
 use crate::limits::PROBLEMS_SHOWN;

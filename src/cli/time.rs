@@ -1,4 +1,4 @@
-//! Times that operators type and read (floor 6), in the zone of this host.
+//! Times that operators type and read (floor 7), in the zone of this host.
 
 use crate::entry::Time;
 use jiff::civil::{Date, DateTime};

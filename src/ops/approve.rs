@@ -1,4 +1,4 @@
-//! `-approve`: carries out a run that was held (floor 5).
+//! `-approve`: carries out a run that was held (floor 6).
 
 use super::places::Ends;
 use super::run::{Quietly, Report, Run};

@@ -1,4 +1,4 @@
-//! `-backup`: guards, snapshot of SOURCE, materialise MIRROR (floor 5).
+//! `-backup`: guards, snapshot of SOURCE, materialise MIRROR (floor 6).
 
 use super::gate::Gate;
 use super::guards::Reasons;

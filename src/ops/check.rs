@@ -1,4 +1,4 @@
-//! `-check`: are store and mirror right, and what has moved on at the source? (floor 5)
+//! `-check`: are store and mirror right, and what has moved on at the source? (floor 6)
 //!
 //! The mirror's end proves the store and compares the mirror tree with its manifest; the source is compared with its newest snapshot. Nothing is
 //! written, but an index that is missing is made again.

@@ -1,4 +1,4 @@
-//! Snapshots that are about to be recorded (floor 5).
+//! Snapshots that are about to be recorded (floor 6).
 
 use super::places::Ends;
 use super::{Context, Error, owners};

@@ -1,4 +1,4 @@
-//! A store that asks before the first thing is put into it (floor 5): a night in which nothing is new asks nothing, and costs nothing.
+//! A store that asks before the first thing is put into it (floor 6): a night in which nothing is new asks nothing, and costs nothing.
 
 use super::Error;
 use crate::entry::ChunkRef;

@@ -1,4 +1,4 @@
-//! Guards: what is looked at before anything is touched (floor 5).
+//! Guards: what is looked at before anything is touched (floor 6).
 //!
 //! What the table and the places contradict is refused; what only looks wrong holds the run, and then both sides are in the store.
 

@@ -1,4 +1,4 @@
-//! How much of each DIR a run would take from the mirror (floor 5): more than HOLD says, and the run is held.
+//! How much of each DIR a run would take from the mirror (floor 6): more than HOLD says, and the run is held.
 //!
 //! A file counts when its path is gone or has other content. One that was renamed or moved is not lost, and new times are no change; so a clean-up
 //! of names passes, and an encrypted or emptied disk does not.

@@ -1,4 +1,4 @@
-//! The verbs (floor 5): one file each. They put the rooms below together and decide what an operator's command means.
+//! The verbs (floor 6): one file each. They put the rooms below together and decide what an operator's command means.
 
 pub mod approve;
 pub mod backup;

@@ -1,4 +1,4 @@
-//! Names of owners and groups as this host knows them (floor 5).
+//! Names of owners and groups as this host knows them (floor 6).
 
 use crate::format::snapshot::Owner;
 use nix::unistd::{Gid, Group, Uid, User};

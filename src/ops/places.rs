@@ -1,4 +1,4 @@
-//! Where the two ends of a target are, and opening them (floor 5).
+//! Where the two ends of a target are, and opening them (floor 6).
 
 use super::{Context, Error};
 use crate::format::role::{Role, State};

@@ -1,4 +1,4 @@
-//! `-restore`: make SOURCE, or another place, what it was at a snapshot (floor 5).
+//! `-restore`: make SOURCE, or another place, what it was at a snapshot (floor 6).
 //!
 //! What would be overwritten or removed is in a snapshot of its own before anything is touched, so a restore can be undone.
 

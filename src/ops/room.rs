@@ -1,4 +1,4 @@
-//! Is there room for what is about to be written? (floor 5)
+//! Is there room for what is about to be written? (floor 6)
 //!
 //! Before the first write a run is refused for which there is too little by any reckoning; before the mirror tree is touched, when it is known
 //! exactly what has to be made, it is held.

@@ -1,4 +1,4 @@
-//! What `-backup` and `-approve` have in common: a run at work on both ends, and how it ended (floor 5).
+//! What `-backup` and `-approve` have in common: a run at work on both ends, and how it ended (floor 6).
 
 use super::guards::Reasons;
 use super::places::Ends;

@@ -1,4 +1,4 @@
-//! `-snapshots`: what there is to go back to (floor 5). Reads without a lock: records are never changed.
+//! `-snapshots`: what there is to go back to (floor 6). Reads without a lock: records are never changed.
 
 use super::places::Ends;
 use super::{Error, guards};

@@ -1,4 +1,4 @@
-//! The folder for staged files in a place that is restored to (floor 5). It is ours only for as long as the restore takes, for it must not make a
+//! The folder for staged files in a place that is restored to (floor 6). It is ours only for as long as the restore takes, for it must not make a
 //! source look like a mirror; and it comes and goes without leaving its mark on the times of the root.
 
 use super::{Context, Error};

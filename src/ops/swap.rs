@@ -1,4 +1,4 @@
-//! `-swap`: fail over (floor 5). The mirror becomes the source: its role says so, and SOURCE and MIRROR change places in backup.tab.
+//! `-swap`: fail over (floor 6). The mirror becomes the source: its role says so, and SOURCE and MIRROR change places in backup.tab.
 //!
 //! SOURCE may be dead: nothing of it is needed. The new table is proved and on the medium before the role is written, and put in its place after it;
 //! a swap that was interrupted in between is completed by the next. No clock is asked which end is live: of two that were promoted it is the one
