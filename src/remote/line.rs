@@ -44,7 +44,7 @@ impl Default for Options {
         Self {
             hello: Hello::ours(),
             keep_alive: Duration::from_secs(10),
-            silence: Duration::from_secs(60),
+            silence: Duration::from_mins(1),
             may_end: true,
             kill: Box::new(|| {}),
             explain: Box::new(|error, _greeted| error),
@@ -235,12 +235,16 @@ impl Shared {
 
     /// Keeps the first failure, and gives that.
     fn keep(&self, error: Error) -> Error {
-        let explained = || {
-            let error = (self.options.explain)(error, self.theirs.get().is_some());
+        let mut first = false;
+        let kept = self.failure.get_or_init(|| {
+            first = true;
+            (self.options.explain)(error, self.theirs.get().is_some())
+        });
+        // Only now: a read that this ends has to find the reason.
+        if first {
             (self.options.kill)();
-            error
-        };
-        self.failure.get_or_init(explained).clone()
+        }
+        kept.clone()
     }
 
     fn fail(&self, error: Error) {
@@ -293,8 +297,9 @@ impl Shared {
         let mut input = BufReader::with_capacity(BUFFER, input);
         let how = self.greet(&mut input).and_then(|()| self.hand_over(&mut input));
         match how {
-            Err(error) if !self.has_hung_up() => self.fail(error),
-            _ => self.end(&Ok(())),
+            _ if self.has_hung_up() => self.end(&Ok(())),
+            Ok(()) => self.end(&self.failure.get().map_or(Ok(()), |error| Err(error.clone()))),
+            Err(error) => self.fail(error),
         }
     }
 

@@ -150,11 +150,11 @@ fn two_ends_that_wait_for_each_other_do_not_wait_for_ever() {
     thread::spawn(move || {
         let (_input, mut output) = (input, output);
         output.write_all(&greeting()).unwrap();
-        while output.write_all(&frame(TALK, &[5; 50_000])).is_ok() {}
+        while output.write_all(&frame(TALK, &vec![5; 50_000])).is_ok() {}
     });
     let line = open("uhane", here, options).unwrap();
     let talk = line.talk();
-    thread::spawn(move || while talk.send(&[5; 50_000]).is_ok() {});
+    thread::spawn(move || while talk.send(&vec![5; 50_000]).is_ok() {});
     let error = failure.recv_timeout(Duration::from_secs(10)).unwrap();
     assert!(matches!(error, Error::Silent { .. }), "{error}");
 }
@@ -192,7 +192,7 @@ fn a_server_that_goes_is_an_error_and_a_client_that_goes_is_not() {
 
 #[test]
 fn whatever_byte_it_is_cut_at_no_message_is_torn_and_none_is_made_up() {
-    let pieces = [greeting(), frame(TALK, b"one"), frame(TALK, &[2; 70_000]), frame(TALK, b"three")];
+    let pieces = [greeting(), frame(TALK, b"one"), frame(TALK, &vec![2; 70_000]), frame(TALK, b"three")];
     let whole = pieces.concat();
     let ends: Vec<usize> = pieces
         .iter()

@@ -55,10 +55,11 @@ fn two_pipes_that_share_a_throttle_keep_its_rate_together() {
     let throttle = Arc::new(Throttle::new(400_000));
     let begun = Instant::now();
     std::thread::scope(|scope| {
-        scope.spawn(|| Limited::new(std::io::sink(), Some(Arc::clone(&throttle))).write_all(&[0; 100_000]).unwrap());
+        scope
+            .spawn(|| Limited::new(std::io::sink(), Some(Arc::clone(&throttle))).write_all(&vec![0; 100_000]).unwrap());
         scope.spawn(|| {
             let mut from = Limited::new(std::io::repeat(1), Some(Arc::clone(&throttle)));
-            from.read_exact(&mut [0; 100_000]).unwrap();
+            from.read_exact(&mut vec![0; 100_000]).unwrap();
         });
     });
     let took = begun.elapsed();
