@@ -151,6 +151,26 @@ impl<'de> Deserialize<'de> for RelPath {
     }
 }
 
+/// Any path of a host, on its way to another one: serde's own way takes valid UTF-8 only.
+pub mod bytes_of_path {
+    use serde::{Deserializer, Serializer};
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::PathBuf;
+
+    /// Writes the bytes of the path.
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes = path.as_ref().map(|path| serde_bytes::Bytes::new(path.as_os_str().as_bytes()));
+        serde::Serialize::serialize(&bytes, serializer)
+    }
+
+    /// Reads them.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+        let bytes: Option<serde_bytes::ByteBuf> = serde::Deserialize::deserialize(deserializer)?;
+        Ok(bytes.map(|bytes| PathBuf::from(OsString::from_vec(bytes.into_vec()))))
+    }
+}
+
 /// Bytes as people may see them: control characters, invalid UTF-8 and bidirectional controls as `\xNN`, so that a name can
 /// neither move the cursor nor fake a line of a log.
 pub fn shown(bytes: &[u8]) -> String {

@@ -28,6 +28,8 @@ pub struct Near {
     pub target: String,
     /// Its path.
     pub path: PathBuf,
+    /// As messages name it, where that is not its path: they are read on another host.
+    pub label: Option<String>,
     /// Its store, where the table says another place than the usual one.
     pub store: Option<PathBuf>,
 }
@@ -52,7 +54,7 @@ impl Near {
 
 impl End for Near {
     fn name(&self) -> String {
-        shown_path(&self.path)
+        self.label.clone().unwrap_or_else(|| shown_path(&self.path))
     }
 
     fn store_name(&self) -> String {

@@ -20,10 +20,11 @@ use crate::source::snapshot::{Request, Taken, Trust, take};
 use crate::store::chunks::{ChunkSource, ChunkStore};
 use crate::store::dry::Dry;
 use crate::tree::plan::{Plan, survey};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Options of the command.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Options {
     /// Make the mirror if there is none.
     pub init: bool,

@@ -16,10 +16,11 @@ use crate::path::RelPath;
 use crate::scan::selection::Standing;
 use crate::source::snapshot::{Request, Trust, take};
 use crate::store::dry::Dry;
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What was found.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// What was gone through in the store.
     pub store: Verified,
@@ -32,7 +33,7 @@ pub struct Report {
 }
 
 /// How a source differs from its newest snapshot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {
     /// Names that are new.
     pub added: u64,

@@ -13,12 +13,13 @@ use crate::mirror::home::Home;
 use crate::mirror::look::{Drift, Look};
 use crate::path::{RelPath, shown, shown_path};
 use crate::store::chunks::ChunkSource;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Why a run is held.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reasons {
     /// What looks wrong at the source.
     pub source: Vec<String>,

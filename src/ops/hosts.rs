@@ -27,7 +27,12 @@ impl Hosts {
             ))
         })?;
         let store = if what == "MIRROR" { target.store_path() } else { None };
-        Ok(Box::new(Near { target: target.name.clone(), path: path.to_owned(), store: store.map(Path::to_owned) }))
+        Ok(Box::new(Near {
+            target: target.name.clone(),
+            path: path.to_owned(),
+            label: None,
+            store: store.map(Path::to_owned),
+        }))
     }
 
     fn with<T>(&self, target: &Target, verb: impl FnOnce(Ends<'_>) -> Result<T, Error>) -> Result<T, Error> {

@@ -31,13 +31,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Options of the command.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Options {
     /// What to restore, relative to the target; nothing means all DIRs.
     pub paths: Vec<RelPath>,
     /// From which snapshot.
     pub which: Which,
-    /// Where to, instead of SOURCE.
+    /// Where to on the host that carries it out, instead of SOURCE.
+    #[serde(with = "crate::path::bytes_of_path")]
     pub to: Option<PathBuf>,
     /// Whether what the snapshot does not have is removed.
     pub delete: bool,
@@ -80,7 +81,7 @@ impl Would {
 }
 
 /// How it ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// The snapshot that was restored.
     pub record: Record,
@@ -134,7 +135,7 @@ fn from(
     let (place, what) = destination(ends, options)?;
     let record = choose(ends, mirror, options, context)?;
     let selection = selection(ends, &record, options)?;
-    let end = Near { target: ends.target.name.clone(), path: place.to_owned(), store: None };
+    let end = Near { target: ends.target.name.clone(), path: place.to_owned(), label: None, store: None };
     guards::place_is_no_mirror(&end, ends, selection.tops())?;
     require_paths(mirror, &record, &options.paths)?;
     if options.to.is_some() && !options.dry_run {

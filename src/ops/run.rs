@@ -14,9 +14,10 @@ use crate::scan::selection::Selection;
 use crate::source::snapshot::Taken;
 use crate::tree::apply::Applied;
 use crate::tree::plan::Survey;
+use serde::{Deserialize, Serialize};
 
 /// How it ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Report {
     /// The mirror holds the snapshot.
     Done {

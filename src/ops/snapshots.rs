@@ -7,9 +7,10 @@ use crate::format::snapshot::{Kind, Record};
 use crate::mirror::Error as MirrorError;
 use crate::mirror::service::MirrorService;
 use crate::store;
+use serde::{Deserialize, Serialize};
 
 /// Which snapshot an operator means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Which {
     /// The newest of the source.
     Newest,

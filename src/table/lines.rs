@@ -6,7 +6,7 @@ use crate::table::keyword::Keyword;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
-    keyword: Keyword,
+    pub(crate) keyword: Keyword,
     /// The value exactly as written, without the blanks around it.
     pub(crate) value: Vec<u8>,
     /// Counted from 1.
@@ -20,6 +20,10 @@ pub(crate) struct Lines(Vec<Line>);
 impl Lines {
     pub(crate) fn push(&mut self, keyword: Keyword, value: &[u8], number: usize) {
         self.0.push(Line { keyword, value: value.to_vec(), number });
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Line> {
+        self.0.iter()
     }
 
     pub(crate) fn of(&self, keyword: Keyword) -> impl Iterator<Item = &Line> {

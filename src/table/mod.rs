@@ -134,6 +134,19 @@ impl Target {
         self.lines.number(keyword)
     }
 
+    /// The entry alone, as a table that means the same.
+    #[must_use]
+    pub fn entry(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for line in self.lines.all() {
+            text.extend_from_slice(line.keyword.to_string().as_bytes());
+            text.push(b' ');
+            text.extend_from_slice(&line.value);
+            text.push(b'\n');
+        }
+        text
+    }
+
     /// What `-status` prints: a line for each value as it was written, all of them beginning in column 10.
     #[must_use]
     pub fn status(&self) -> Vec<u8> {
