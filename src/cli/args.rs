@@ -10,7 +10,7 @@ pub(super) const USAGE: &str = "\
 USAGE: backup (command) [target] [options]
   backup -targets                            : list available targets
   backup -status    (target)                 : list settings for target
-  backup -backup    (target)... [--init] [--dry-run] [--reread]
+  backup -backup    (target)... | --all [--jobs N] [--init] [--dry-run] [--reread]
                                              : copy data from disk to mirror, and keep the night
   backup -restore   (target) [path...] [--snapshot N | --at TIME] [--to PLACE] [--delete] [--dry-run]
                                              : restore mirror, or any night, to disk
@@ -18,7 +18,7 @@ USAGE: backup (command) [target] [options]
   backup -snapshots (target)                 : list the nights that can be restored
   backup -approve   (target) [N]             : carry out a held run
   backup -swap      (target)                 : fail over: the mirror becomes the disk
-  options: --tab FILE  --json  --quiet  --verbose  --help  --version
+  options: --tab FILE  --bwlimit RATE  --json  --quiet  --verbose  --help  --version
 backup (command) --help explains each.";
 
 /// A plain mirror of an archive, and behind it every earlier night.
@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// The table; else $`BACKUP_TAB`, backup.tab beside the program, ./backup.tab, /etc/backup.tab
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) tab: Option<PathBuf>,
+    /// Bytes a second on the way to and from other hosts: 500K, 2M or 1G, and K is 1024; without a letter it is K, as rsync has it
+    #[arg(long, global = true, value_name = "RATE")]
+    pub(super) bwlimit: Option<String>,
     /// Print JSON, one object a line
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -58,7 +61,7 @@ pub(super) enum Command {
         target: String,
     },
     /// Copy what is new on SOURCE into the store, and make the mirror tree equal SOURCE
-    #[command(override_usage = "backup -backup TARGET... [--init] [--dry-run] [--reread]")]
+    #[command(override_usage = "backup -backup TARGET... | --all [--jobs N] [--init] [--dry-run] [--reread]")]
     Backup(BackupArgs),
     /// Carry out a run that was held: the mirror becomes what SOURCE was then
     #[command(override_usage = "backup -approve TARGET [N]")]
@@ -101,10 +104,20 @@ pub(super) enum Command {
 }
 
 #[derive(ClapArgs, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(super) struct BackupArgs {
     /// Names of targets in backup.tab
-    #[arg(required = true)]
+    #[arg(required_unless_present = "all")]
     pub(super) targets: Vec<String>,
+    /// All targets of the table, in its order
+    #[arg(long, conflicts_with = "targets")]
+    pub(super) all: bool,
+    /// Back up so many targets at the same time, 1 to 64
+    ///
+    /// One that fails or is held does not stop the others; the exit code is the worst. Each has its own threads, and up to 48 MiB of memory for
+    /// what is read and not written yet: N at the same time can take N times that.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(super) jobs: u8,
     /// Make a new mirror; a tree that is there already is adopted
     #[arg(long)]
     pub(super) init: bool,
@@ -154,7 +167,7 @@ fn undash(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut words: Vec<OsString> = words.collect();
     let mut value_next = true;
     for word in &mut words {
-        if std::mem::replace(&mut value_next, word == "--tab") {
+        if std::mem::replace(&mut value_next, word == "--tab" || word == "--bwlimit") {
             continue;
         }
         let Some(text) = word.to_str() else { break };
@@ -187,9 +200,13 @@ mod tests {
 
     #[test]
     fn dashed_and_bare_words_mean_the_same() {
-        for line in
-            ["backup -backup x", "backup backup x", "backup --tab t -backup x", "backup --json backup x --tab t"]
-        {
+        for line in [
+            "backup -backup x",
+            "backup backup x",
+            "backup --tab t -backup x",
+            "backup --json backup x --tab t",
+            "backup --bwlimit 2M -backup x",
+        ] {
             let args = parse(words(line)).unwrap();
             assert!(matches!(args.command, Some(Command::Backup(b)) if b.targets == ["x"]), "{line}");
         }

@@ -3,6 +3,7 @@
 use super::args::BackupArgs;
 use super::exit::Exit;
 use super::held::Held;
+use super::jobs;
 use super::out::{Out, stderr};
 use super::table::Found;
 use super::terminal::Terminal;
@@ -18,19 +19,33 @@ use crate::tree::apply::Applied;
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// Backs up the targets one after the other; one that fails does not stop the others.
+/// Backs up the targets, as many at the same time as was asked for; one that fails does not stop the others.
 pub(super) fn run(found: &Found, args: &BackupArgs, verbose: bool, out: Out) -> Result<Exit, Failure> {
-    let targets = args.targets.iter().map(|name| found.target(name)).collect::<Result<Vec<_>, _>>()?;
+    let targets = targets(found, args)?;
     let options = Options { init: args.init, dry_run: args.dry_run, reread: args.reread };
-    let (mut worst, hosts) = (Exit::Done, Hosts::default());
-    for target in targets {
+    let hosts = Hosts::default();
+    Ok(jobs::each(&targets, args.jobs.into(), out, |target| {
         let exit = with_context(found, target, verbose, out, |context| hosts.backup(target, options, context));
-        worst = worst.worst(exit.unwrap_or_else(|failure| {
-            out.error(&failure.message);
+        exit.unwrap_or_else(|failure| {
+            out.error_of(&target.name, &failure.message);
             failure.exit
-        }));
+        })
+    }))
+}
+
+/// Those that are named, each once; or all of the table.
+fn targets<'a>(found: &'a Found, args: &BackupArgs) -> Result<Vec<&'a Target>, Failure> {
+    if args.all {
+        return Ok(found.table.targets.iter().collect());
     }
-    Ok(worst)
+    let mut targets: Vec<&Target> = Vec::new();
+    for name in &args.targets {
+        let target = found.target(name)?;
+        if targets.iter().all(|known| known.name != target.name) {
+            targets.push(target);
+        }
+    }
+    Ok(targets)
 }
 
 pub(super) fn approve(

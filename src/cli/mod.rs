@@ -1,14 +1,17 @@
 //! The command line (floor 7): words in, verbs called, reports and exit codes out. The only room that prints.
 //!
-//! One file a command; `args` knows the words, `table` finds backup.tab, `terminal` shows progress, `out` prints, `exit` has the codes.
+//! One file a command; `args` knows the words, `table` finds backup.tab, `terminal` shows the progress of a run, `screen` that of all, `out` prints, `exit` has the
+//! codes.
 
 mod args;
 mod backup;
 mod check;
 mod exit;
 mod held;
+mod jobs;
 mod out;
 mod restore;
+mod screen;
 mod size;
 mod snapshots;
 mod status;

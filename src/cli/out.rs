@@ -1,5 +1,6 @@
 //! Printing (floor 7): results to standard output, problems to standard error, or all of it as JSON, one object a line.
 
+use super::screen;
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -18,8 +19,10 @@ impl Out {
     /// Bytes of a result. Whoever closed the pipe does not want the rest.
     #[expect(clippy::unused_self, reason = "printing is for who was given an `Out`")]
     pub(super) fn bytes(self, bytes: &[u8]) {
-        let mut stdout = std::io::stdout().lock();
-        let _closed = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        screen::aside(|| {
+            let mut stdout = std::io::stdout().lock();
+            let _closed = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        });
     }
 
     /// A line of a result.
@@ -38,14 +41,26 @@ impl Out {
 
     /// What ended a command.
     pub(super) fn error(self, message: &str) {
+        self.fault(&json!({ "type": "error", "message": message }), message);
+    }
+
+    /// What ended the run of one target of several; the message names it, too.
+    pub(super) fn error_of(self, target: &str, message: &str) {
+        self.fault(&json!({ "type": "error", "target": target, "message": message }), message);
+    }
+
+    fn fault(self, value: &Value, message: &str) {
         if self.json {
-            self.line(&json!({ "type": "error", "message": message }).to_string());
+            self.line(&value.to_string());
         }
         stderr(&format!("backup: {message}"));
     }
 }
 
-/// A line to standard error.
+/// A line to standard error, or a few that belong together.
 pub(super) fn stderr(text: &str) {
-    let _closed = writeln!(std::io::stderr().lock(), "{text}");
+    let line = format!("{text}\n");
+    screen::aside(|| {
+        let _closed = std::io::stderr().lock().write_all(line.as_bytes());
+    });
 }

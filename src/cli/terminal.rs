@@ -1,12 +1,13 @@
-//! Progress on a terminal, problems on standard error (floor 7).
+//! Progress of one run on a terminal, its problems on standard error (floor 7).
 
 use super::out::{Out, stderr};
+use super::screen;
 use crate::limits::PROBLEMS_SHOWN;
 use crate::monitor::{Monitor, Phase};
 use crate::path::RelPath;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
-use std::io::IsTerminal;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub(super) struct Terminal {
     target: String,
     out: Out,
     show: bool,
+    shown: Once,
     bar: ProgressBar,
     files: AtomicU64,
     problems: AtomicUsize,
@@ -23,7 +25,7 @@ pub(super) struct Terminal {
 
 impl Terminal {
     pub(super) fn new(target: &str, verbose: bool, out: Out) -> Self {
-        let show = std::io::stderr().is_terminal() && !out.quiet && !out.json;
+        let show = !out.quiet && !out.json && screen::is_there();
         // Nothing is drawn before the first phase has begun.
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         if show {
@@ -33,6 +35,7 @@ impl Terminal {
             target: target.to_owned(),
             out,
             show,
+            shown: Once::new(),
             bar,
             files: AtomicU64::new(0),
             problems: AtomicUsize::new(0),
@@ -40,13 +43,9 @@ impl Terminal {
         }
     }
 
-    fn tell(&self, line: &str) {
-        self.bar.suspend(|| stderr(line));
-    }
-
     /// Ends the display; says how many problems were not shown.
     pub(super) fn finish(&self) {
-        self.bar.finish_and_clear();
+        screen::hide(&self.bar);
         let hidden = self.problems.load(Ordering::Relaxed).saturating_sub(self.limit());
         if hidden > 0 && !self.out.json {
             stderr(&format!("backup: {}: {hidden} more of these; --verbose shows all", self.target));
@@ -96,7 +95,7 @@ impl Monitor for Terminal {
         self.bar.set_prefix(format!("{}: {word}", self.target));
         self.bar.set_message("0 files");
         if self.show {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            self.shown.call_once(|| screen::show(&self.bar));
         }
     }
 
@@ -115,7 +114,7 @@ impl Monitor for Terminal {
                 json!({ "type": "problem", "target": self.target, "path": path.to_string(), "message": message });
             self.out.line(&line.to_string());
         } else if number < self.limit() {
-            self.tell(&format!("backup: {}: {path}: {message}", self.target));
+            stderr(&format!("backup: {}: {path}: {message}", self.target));
         }
     }
 
@@ -123,7 +122,7 @@ impl Monitor for Terminal {
         if self.out.json {
             self.out.line(&json!({ "type": "wrong", "target": self.target, "message": message }).to_string());
         } else {
-            self.tell(&format!("backup: {}: {message}", self.target));
+            stderr(&format!("backup: {}: {message}", self.target));
         }
     }
 
@@ -131,7 +130,7 @@ impl Monitor for Terminal {
         if self.out.json {
             self.out.line(&json!({ "type": "note", "target": self.target, "message": message }).to_string());
         } else {
-            self.tell(&format!("backup: {}: {message}", self.target));
+            stderr(&format!("backup: {}: {message}", self.target));
         }
     }
 }

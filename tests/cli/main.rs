@@ -18,6 +18,7 @@ mod filesystems;
 mod full;
 mod hoard;
 mod human;
+mod jobs;
 mod killed;
 mod nights;
 mod permissions;
