@@ -1,8 +1,8 @@
 //! Lines over pipes of the system, with ends that are slow, silent, dead, strange or damaged.
 
-use super::{Hello, Line, Options, Port, join};
+use super::{Line, Options, Port, join};
 use crate::remote::Error;
-use crate::remote::frame::{Frame, TALK, TUNNEL};
+use crate::remote::frame::{Frame, Hello, TALK, TUNNEL};
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -233,11 +233,12 @@ fn damage_ends_the_line_and_every_later_call_says_so() {
 #[test]
 fn versions_that_do_not_fit_are_told_on_both_ends() {
     let other = Hello { protocol: 7, program: "9.9".to_owned() };
-    let (near, far) = two(quick(), Options { hello: other, ..quick() });
+    let (near, far) = two(Options { may_end: false, ..quick() }, Options { hello: other, ..quick() });
     let (near, far) = (near.err().unwrap().to_string(), far.err().unwrap().to_string());
     let ours = Hello::ours().named();
     assert!(near.starts_with(&format!("uhane has backup 9.9 (protocol 7), here is {ours}:")), "{near}");
     assert!(far.starts_with(&format!("the caller has backup {ours}, here is 9.9 (protocol 7):")), "{far}");
+    assert!(near.contains(" on uhane: scp /") && !far.contains("scp"), "{near}; {far}");
     assert!(!near.contains('\n') && !far.contains('\n'));
 }
 

@@ -1,17 +1,17 @@
 //! Other hosts (floor 5): two programs `backup` and the pipe between them.
 //!
-//! [`ssh`] starts the program at the far end, [`stdio`] is the near side of one that was started so. Both give a [`line`]: checked
+//! [`ssh`] starts the program at the far end, [`stdio`] is the near side of one that was started so. Both give a [`line`](mod@line): checked
 //! frames ([`frame`]) both ways, in two ports that do not wait for each other. [`throttle`] is for `--bwlimit`.
 //!
 //! What must stay true: nothing that comes over the pipe is believed, or allocated for, before its length and its checksum were looked at; no
 //! shell ever sees a path; a peer that is gone or silent ends in an error, never in waiting for ever.
 
-pub mod child;
+mod child;
 pub mod frame;
 pub mod line;
 pub mod message;
 pub mod pulse;
-pub mod queue;
+pub mod pump;
 pub mod ssh;
 pub mod stdio;
 pub mod throttle;
@@ -72,7 +72,8 @@ pub enum Error {
     },
     /// The two programs speak different protocols.
     #[error(
-        "{host} has backup {theirs}, here is {ours}: these two cannot work together (install one version on both hosts)"
+        "{host} has backup {theirs}, here is {ours}: these two cannot work together (install one version on both hosts{})",
+        there(.host, *.called)
     )]
     Version {
         /// The other end.
@@ -81,6 +82,8 @@ pub enum Error {
         ours: String,
         /// Version and protocol there.
         theirs: String,
+        /// Whether we called it, and can say how to install another one there.
+        called: bool,
     },
     /// There is no `backup` at the other end that could be an agent.
     #[error("{host} has no backup, or one that is too old{}; to install it: {}", because(.last), install(.host))]
@@ -115,6 +118,10 @@ pub enum Error {
 /// Last words as a part of a sentence.
 fn because(last: &str) -> String {
     if last.is_empty() { String::new() } else { format!(": {last}") }
+}
+
+fn there(host: &str, called: bool) -> String {
+    if called { format!("; this one on {host}: {}", install(host)) } else { String::new() }
 }
 
 /// The command that installs this program there.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Goes up by one when a call begins and when it has ended: odd while one is under way.
 #[derive(Clone, Debug, Default)]
-pub struct Pulse(Arc<AtomicU64>);
+pub(super) struct Pulse(Arc<AtomicU64>);
 
 impl Pulse {
     fn beat(&self) {
@@ -22,14 +22,14 @@ impl Pulse {
 
 /// A pipe whose calls are counted.
 #[derive(Debug)]
-pub struct Watched<P> {
+pub(super) struct Watched<P> {
     pipe: P,
     pulse: Pulse,
 }
 
 impl<P> Watched<P> {
     /// Counts into `pulse`.
-    pub const fn new(pipe: P, pulse: Pulse) -> Self {
+    pub(super) const fn new(pipe: P, pulse: Pulse) -> Self {
         Self { pipe, pulse }
     }
 }
@@ -58,7 +58,7 @@ impl<P: Write> Write for Watched<P> {
 
 /// How long a pulse has been where it is, in looks.
 #[derive(Debug)]
-pub struct Still {
+pub(super) struct Still {
     pulse: Pulse,
     seen: u64,
     looks: u32,
@@ -66,12 +66,12 @@ pub struct Still {
 
 impl Still {
     /// Begins to look.
-    pub fn new(pulse: Pulse) -> Self {
+    pub(super) fn new(pulse: Pulse) -> Self {
         Self { seen: pulse.now(), pulse, looks: 0 }
     }
 
     /// Looks once more: for so many looks nothing has moved.
-    pub fn look(&mut self) -> u32 {
+    pub(super) fn look(&mut self) -> u32 {
         let now = self.pulse.now();
         self.looks = if now == self.seen { self.looks.saturating_add(1) } else { 0 };
         self.seen = now;
@@ -79,7 +79,7 @@ impl Still {
     }
 
     /// Whether a call was under way at the last look.
-    pub const fn within_a_call(&self) -> bool {
+    pub(super) const fn within_a_call(&self) -> bool {
         self.seen % 2 == 1
     }
 }

@@ -31,8 +31,8 @@ const SSH: [&str; 8] = [
 const STATUS: Duration = Duration::from_secs(2);
 /// The exit status of a shell that does not find a program.
 const NOT_FOUND: i32 = 127;
-/// The exit status of a `backup` that does not know the word `-agent`.
-const USAGE: i32 = 64;
+/// What a `backup` says that does not know the word `-agent`.
+const UNKNOWN: &str = "unrecognized subcommand";
 /// The exit status of `ssh` itself.
 const SSH_FAILED: i32 = 255;
 
@@ -153,7 +153,7 @@ impl Caller {
             if self.is_ssh && code == Some(SSH_FAILED) {
                 return Error::Unreachable { host, program: self.program.clone(), last: said };
             }
-            if code == Some(NOT_FOUND) || code == Some(USAGE) || says_not_found(&said) {
+            if code == Some(NOT_FOUND) || says_not_found(&said) || said.contains(UNKNOWN) {
                 return Error::NotInstalled { host, last: said };
             }
         }

@@ -67,7 +67,11 @@ fn hosts_and_commands_that_cannot_be_are_refused() {
 
 #[test]
 fn a_far_end_without_backup_gives_the_line_that_installs_it() {
-    for script in ["exit 127", "echo \"bash: backup: command not found\" >&2; exit 1", "echo usage >&2; exit 64"] {
+    for script in [
+        "exit 127",
+        "echo \"bash: backup: command not found\" >&2; exit 1",
+        "echo \"error: unrecognized subcommand\" >&2; exit 64",
+    ] {
         let error = failed(script);
         assert!(matches!(error, Error::NotInstalled { .. }), "{script}: {error}");
         let message = error.to_string();
