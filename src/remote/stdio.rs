@@ -25,12 +25,42 @@ fn take() -> io::Result<(PipeReader, PipeWriter)> {
 
 /// Returns when nobody can write to standard input any more, even while what was written is not read yet.
 pub fn hung_up() -> io::Result<()> {
-    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    writers_gone(&io::stdin().as_fd().try_clone_to_owned()?)
+}
+
+fn writers_gone(input: &impl AsFd) -> io::Result<()> {
     loop {
-        match poll(&mut [PollFd::new(&input, PollFlags::RDHUP)], None) {
+        match poll(&mut [PollFd::new(input, PollFlags::RDHUP)], None) {
             Ok(_) => return Ok(()),
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::writers_gone;
+    use std::io::Write;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::time::Duration;
+
+    fn is_noticed(input: impl AsFd + Send + 'static, mut output: impl Write) {
+        output.write_all(b"not read yet").unwrap();
+        let (gone, noticed) = channel();
+        std::thread::spawn(move || gone.send(writers_gone(&input)));
+        assert!(matches!(noticed.recv_timeout(Duration::from_millis(100)), Err(RecvTimeoutError::Timeout)));
+        drop(output);
+        noticed.recv_timeout(Duration::from_secs(5)).unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_hang_up_is_noticed_behind_data_that_nobody_reads() {
+        let (input, output) = std::io::pipe().unwrap();
+        is_noticed(input, output);
+        let (input, output) = UnixStream::pair().unwrap();
+        is_noticed(input, output);
     }
 }
