@@ -54,6 +54,8 @@ pub const TEXT_MAX: u64 = 1 << 20;
 pub const IN_FLIGHT: usize = 48 << 20;
 /// Files up to this size are read whole by a worker; larger ones are streamed.
 pub const SMALL_FILE: u64 = 512 << 10;
+/// Parcels of what was read about which the store is asked at a time.
+pub const QUESTIONS: usize = 48;
 /// A batch of small files for one worker: bytes...
 pub const BATCH_BYTES: u64 = 1 << 20;
 /// ... and entries.

@@ -16,17 +16,17 @@ const PARTS: u64 = 8;
 #[error("{0} is not a rate (bytes a second, as in 500K, 10M, 1.5G)")]
 pub struct BadRate(String);
 
-/// Bytes a second as operators write them: `500K`, `10M`, `1.5G`, or a plain number. Decimal units.
+/// Bytes a second as rsync reads them: `500K`, `10M`, `1.5G`, where K is 1024; a number without a letter is K.
 pub fn parse(text: &str) -> Result<u64, BadRate> {
     rate(text).filter(|rate| *rate > 0).ok_or_else(|| BadRate(shown(text.as_bytes())))
 }
 
 fn rate(text: &str) -> Option<u64> {
     let (number, unit) = match text.as_bytes().last()?.to_ascii_uppercase() {
-        b'K' => (text.get(..text.len().checked_sub(1)?)?, 1000_u64),
-        b'M' => (text.get(..text.len().checked_sub(1)?)?, 1_000_000),
-        b'G' => (text.get(..text.len().checked_sub(1)?)?, 1_000_000_000),
-        _ => (text, 1),
+        b'K' => (text.get(..text.len().checked_sub(1)?)?, 1_u64 << 10),
+        b'M' => (text.get(..text.len().checked_sub(1)?)?, 1 << 20),
+        b'G' => (text.get(..text.len().checked_sub(1)?)?, 1 << 30),
+        _ => (text, 1 << 10),
     };
     let digits = |text: &str| {
         let all = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -35,7 +35,7 @@ fn rate(text: &str) -> Option<u64> {
     let Some((whole, part)) = number.split_once('.') else { return digits(number)?.checked_mul(unit) };
     let scale = 10_u64.checked_pow(u32::try_from(part.len()).ok()?)?;
     let part = digits(part)?.checked_mul(unit)?.checked_div(scale)?;
-    if unit == 1 { None } else { digits(whole)?.checked_mul(unit)?.checked_add(part) }
+    digits(whole)?.checked_mul(unit)?.checked_add(part)
 }
 
 /// A rate that is kept.

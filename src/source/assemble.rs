@@ -1,19 +1,21 @@
 //! The assembler: what was read becomes chunks in the store and entries in the manifest, in path order (floor 3).
 
 use super::Error;
-use super::blocks::Blocks;
+use super::blocks::{Blocks, Question};
 use super::budget::Lease;
+use super::lane::Exit;
 use super::read::{Parcel, Piece, Plain};
 use crate::entry::{CARRIED_FORWARD, CHANGED_WHILE_READ, ChunkRef, Entry, Extent, Meta, Node};
 use crate::format::pack::BlockKind;
 use crate::format::snapshot::Totals;
 use crate::id::Id;
+use crate::limits::QUESTIONS;
 use crate::manifest;
 use crate::manifest::build::Builder;
 use crate::manifest::extents::ContentBuilder;
 use crate::monitor::Monitor;
 use crate::path::RelPath;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Finds an entry of the parent manifest by its path.
@@ -32,6 +34,9 @@ pub(super) struct Assembler<'a> {
     leaders: HashMap<RelPath, Option<First>>,
     outcome: Outcome,
 }
+
+/// A parcel, and what the store was asked about it.
+type Asked<'a> = (Parcel, Option<Question<'a>>);
 
 /// What the first name of a file became in the manifest.
 struct First {
@@ -59,7 +64,27 @@ impl<'a> Assembler<'a> {
         Self { blocks, builder, content, monitor, in_parent, of_mirror, leaders, outcome }
     }
 
-    pub(super) fn take(&mut self, parcel: Parcel) -> Result<(), Error> {
+    /// Takes all that comes out of the lane. The store is asked about a parcel when it comes, and the answer is waited for when there is nothing more
+    /// to ask: a store that is far away has many questions at a time, and one that is near costs nothing.
+    ///
+    /// Nothing waits in a circle: the feeder may wait for the leases of the parcels that are held here, but while any is, this waits for the store and
+    /// the writer only, neither of which waits for the feeder; and for the lane only when none is.
+    pub(super) fn take_all(&mut self, parcels: &mut Exit<Parcel>) -> Result<(), Error> {
+        let mut asked = VecDeque::new();
+        loop {
+            while asked.len() < QUESTIONS
+                && let Some(parcel) = if asked.is_empty() { parcels.next() } else { parcels.at_once() }
+            {
+                asked.push_back(self.ask(parcel)?);
+            }
+            match asked.pop_front() {
+                Some(oldest) => self.take(oldest)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn ask(&mut self, parcel: Parcel) -> Result<Asked<'a>, Error> {
         let ids: Vec<Id> = parcel
             .pieces
             .iter()
@@ -70,8 +95,13 @@ impl<'a> Assembler<'a> {
             })
             .map(|chunk| chunk.id)
             .collect();
-        let missing = if ids.is_empty() { Vec::new() } else { self.blocks.missing(BlockKind::Data, &ids)? };
-        let mut missing = missing.into_iter();
+        let question = if ids.is_empty() { None } else { Some(self.blocks.ask(ids)?) };
+        Ok((parcel, question))
+    }
+
+    fn take(&mut self, (parcel, question): Asked<'a>) -> Result<(), Error> {
+        let missing = question.map(|question| self.blocks.answer(question)).transpose()?;
+        let mut missing = missing.unwrap_or_default().into_iter();
         let lease = parcel.lease.map(Arc::new);
         for piece in parcel.pieces {
             self.piece(piece, &mut missing, lease.as_ref())?;
@@ -264,7 +294,7 @@ fn node_sink(blocks: &mut Blocks<'_>) -> impl FnMut(ChunkRef, Vec<u8>) -> Result
             Error::Manifest(e) => e,
             Error::Threads(_) | Error::Unseen { .. } => manifest::Error::Store(crate::store::Error::Gone("no threads")),
         };
-        if blocks.missing(BlockKind::Manifest, &[node.id]).map_err(as_store)?.first() == Some(&true) {
+        if blocks.lacks(node.id).map_err(as_store)? {
             blocks.add(BlockKind::Manifest, node, bytes, None).map_err(as_store)?;
         }
         Ok(())

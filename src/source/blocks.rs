@@ -10,8 +10,8 @@ use crate::id::Id;
 use crate::limits::{BLOCK_TARGET, GATHER_BELOW};
 use crate::store;
 use crate::store::block::Block;
-use crate::store::chunks::ChunkSink;
-use std::collections::HashSet;
+use crate::store::chunks::{Answer, ChunkSink};
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A block that a worker has made.
@@ -19,6 +19,13 @@ pub(super) type Made = Result<Block, store::Error>;
 
 /// Chunks that are in no pack yet.
 pub(super) type InFlight = Arc<Mutex<HashSet<Id>>>;
+
+/// A question to the store about chunks of content.
+pub(super) struct Question<'a> {
+    number: u64,
+    on_the_way: Vec<bool>,
+    answer: Answer<'a>,
+}
 
 #[derive(Debug, Default)]
 struct Gather {
@@ -34,25 +41,50 @@ pub(super) struct Blocks<'a> {
     in_flight: InFlight,
     gather: [Gather; 2],
     encoders: Arc<Mutex<Vec<Encoder>>>,
+    /// Questions asked so far.
+    asked: u64,
+    /// Content that was added while a question was open, whose answer cannot know of it; and how many questions had been asked by then.
+    added: HashSet<Id>,
+    added_at: VecDeque<(u64, Id)>,
 }
 
 impl<'a> Blocks<'a> {
     pub(super) fn new(sink: &'a dyn ChunkSink, lane: Entrance<Made>, in_flight: InFlight) -> Self {
-        Self { sink, lane, in_flight, gather: Default::default(), encoders: Arc::default() }
+        let (gather, encoders, asked, added, added_at) = Default::default();
+        Self { sink, lane, in_flight, gather, encoders, asked, added, added_at }
     }
 
-    /// For each chunk, whether it is neither in the store nor on its way there.
-    pub(super) fn missing(&self, kind: BlockKind, ids: &[Id]) -> Result<Vec<bool>, Error> {
+    fn on_the_way(&self, ids: &[Id]) -> Vec<bool> {
+        let set = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.iter().map(|id| set.contains(id)).collect()
+    }
+
+    /// Asks for chunks of content whether the store lacks them.
+    pub(super) fn ask(&mut self, ids: Vec<Id>) -> Result<Question<'a>, Error> {
         // In this order: a chunk that is written meanwhile is seen in one place or the other.
-        let on_the_way: Vec<bool> = {
-            let set = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
-            ids.iter().map(|id| set.contains(id)).collect()
-        };
-        let missing = self.sink.missing(kind, ids)?;
-        Ok(missing.into_iter().zip(on_the_way).map(|(missing, on_the_way)| missing && !on_the_way).collect())
+        let on_the_way = self.on_the_way(&ids);
+        let answer = self.sink.ask(BlockKind::Data, ids)?;
+        self.asked += 1;
+        Ok(Question { number: self.asked, on_the_way, answer })
     }
 
-    /// Takes a chunk that was found missing; one that came in the same breath before is dropped.
+    /// Waits for the answer to the oldest open question: for each chunk, whether it was neither in the store nor on its way there.
+    pub(super) fn answer(&mut self, question: Question<'a>) -> Result<Vec<bool>, Error> {
+        // All open questions were asked after that.
+        while let Some((_, id)) = self.added_at.pop_front_if(|(asked, _)| *asked < question.number) {
+            self.added.remove(&id);
+        }
+        let missing = (question.answer)()?;
+        Ok(missing.into_iter().zip(question.on_the_way).map(|(missing, on_the_way)| missing && !on_the_way).collect())
+    }
+
+    /// Whether a manifest node or a list is neither in the store nor on its way there.
+    pub(super) fn lacks(&self, node: Id) -> Result<bool, Error> {
+        let on_the_way = self.on_the_way(&[node]).contains(&true);
+        Ok(!on_the_way && self.sink.missing(BlockKind::Manifest, &[node])?.contains(&true))
+    }
+
+    /// Takes a chunk that was found missing; one that came before, since the store was asked about it, is dropped.
     pub(super) fn add(
         &mut self,
         kind: BlockKind,
@@ -60,6 +92,12 @@ impl<'a> Blocks<'a> {
         plain: Vec<u8>,
         lease: Option<&Arc<Lease>>,
     ) -> Result<(), Error> {
+        if kind == BlockKind::Data {
+            if !self.added.insert(chunk.id) {
+                return Ok(());
+            }
+            self.added_at.push_back((self.asked, chunk.id));
+        }
         if !self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(chunk.id) {
             return Ok(());
         }

@@ -16,6 +16,8 @@ pub(super) struct Entrance<T> {
 /// the pool it would, by an abort.
 pub(super) struct Exit<T> {
     queue: Receiver<Receiver<thread::Result<T>>>,
+    /// What comes next, where it was found not to be done yet.
+    next: Option<Receiver<thread::Result<T>>>,
 }
 
 /// The other end is gone: the run has failed there and this end may stop.
@@ -25,7 +27,7 @@ pub(super) struct Closed;
 /// A lane that holds at most `length` pieces of work at a time.
 pub(super) fn lane<T: Send + 'static>(pool: &Arc<ThreadPool>, length: usize) -> (Entrance<T>, Exit<T>) {
     let (sender, receiver) = bounded(length);
-    (Entrance { queue: sender, pool: Arc::clone(pool) }, Exit { queue: receiver })
+    (Entrance { queue: sender, pool: Arc::clone(pool) }, Exit { queue: receiver, next: None })
 }
 
 impl<T: Send + 'static> Entrance<T> {
@@ -48,13 +50,27 @@ impl<T: Send + 'static> Entrance<T> {
     }
 }
 
+impl<T> Exit<T> {
+    /// The next result, if it can be had without waiting.
+    pub(super) fn at_once(&mut self) -> Option<T> {
+        let next = self.next.take().or_else(|| self.queue.try_recv().ok())?;
+        let result = next.try_recv().ok();
+        self.next = result.is_none().then_some(next);
+        result.map(or_panic)
+    }
+}
+
 impl<T> Iterator for Exit<T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        let done = self.queue.recv().ok()?.recv().ok()?;
-        Some(done.unwrap_or_else(|panic| resume_unwind(panic)))
+        let next = self.next.take().or_else(|| self.queue.recv().ok())?;
+        next.recv().ok().map(or_panic)
     }
+}
+
+fn or_panic<T>(done: thread::Result<T>) -> T {
+    done.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
         };
         let feeder = start().spawn_scoped(scope, feeder).map_err(no_thread)?;
         let mut parcels = parcels_out;
-        let assembled = parcels.try_for_each(|parcel| assembler.take(parcel));
+        let assembled = assembler.take_all(&mut parcels);
         // On an error the lane is closed here, so that the feeder stops.
         drop(parcels);
         let fed = feeder.join().unwrap_or(Err(Halt::Error(store::Error::Gone("the feeder died").into())));
