@@ -51,6 +51,14 @@ impl Extent {
             Self::Hole { length } => *length,
         }
     }
+
+    /// The chunk that has its bytes; none for a hole.
+    pub const fn chunk(&self) -> Option<ChunkRef> {
+        match *self {
+            Self::Data { id, length } => Some(ChunkRef { id, length }),
+            Self::Hole { .. } => None,
+        }
+    }
 }
 
 /// A chunk named with its plain length.

@@ -22,6 +22,8 @@ pub enum Head<'c> {
 /// A position in a manifest.
 pub struct Cursor<'a> {
     reader: Box<dyn ChunkReader + 'a>,
+    /// Whether the reader is told of the nodes to come.
+    tells: bool,
     /// Unopened nodes of each opened inner node, outermost first, with their level.
     stack: Vec<(u8, VecDeque<Child>)>,
     entries: VecDeque<Entry>,
@@ -30,9 +32,14 @@ pub struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// At the beginning of the manifest with this root.
-    pub fn new(root: ChunkRef, mut reader: Box<dyn ChunkReader + 'a>) -> Result<Self, Error> {
+    pub fn new(root: ChunkRef, reader: Box<dyn ChunkReader + 'a>) -> Result<Self, Error> {
+        let tells = reader.looks_ahead();
+        Self::at(root, reader, tells)
+    }
+
+    fn at(root: ChunkRef, mut reader: Box<dyn ChunkReader + 'a>, tells: bool) -> Result<Self, Error> {
         let items = load(reader.as_mut(), root)?;
-        let mut cursor = Self { reader, stack: Vec::new(), entries: VecDeque::new(), last: None };
+        let mut cursor = Self { reader, tells, stack: Vec::new(), entries: VecDeque::new(), last: None };
         cursor.enter(items);
         Ok(cursor)
     }
@@ -40,7 +47,13 @@ impl<'a> Cursor<'a> {
     fn enter(&mut self, items: Items) {
         match items {
             Items::Segment(entries) => self.entries = entries.into(),
-            Items::Inner(level, children) => self.stack.push((level, children.into())),
+            Items::Inner(level, children) => {
+                if self.tells {
+                    let nodes: Vec<ChunkRef> = children.iter().map(|child| child.node).collect();
+                    ChunkReader::expect(self.reader.as_mut(), &nodes);
+                }
+                self.stack.push((level, children.into()));
+            }
         }
     }
 
@@ -129,7 +142,8 @@ impl<'a> Cursor<'a> {
 
 /// The entry at a path of the manifest with this root, if it has one.
 pub fn find<'a>(root: ChunkRef, reader: Box<dyn ChunkReader + 'a>, path: &RelPath) -> Result<Option<Entry>, Error> {
-    let mut cursor = Cursor::new(root, reader)?;
+    // Of each inner node it opens one child.
+    let mut cursor = Cursor::at(root, reader, false)?;
     cursor.seek(path)?;
     Ok(cursor.next_entry()?.filter(|entry| entry.path == *path))
 }

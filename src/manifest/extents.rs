@@ -60,18 +60,47 @@ impl ContentBuilder {
     }
 }
 
+/// What is done with each of them; the reader that they came from is lent to it.
+pub type Each<'e, T, E> = dyn FnMut(&T, &mut dyn ChunkReader) -> Result<(), E> + 'e;
+
 /// Calls `each` for every extent of a content, in order.
 pub fn for_each<E: From<Error>>(
     content: &Content,
     reader: &mut dyn ChunkReader,
-    each: &mut dyn FnMut(&Extent, &mut dyn ChunkReader) -> Result<(), E>,
+    each: &mut Each<'_, Extent, E>,
 ) -> Result<(), E> {
-    match content {
-        Content::Direct(extents) => extents.iter().try_for_each(|extent| each(extent, reader)),
-        Content::Indirect(lists) => lists.iter().try_for_each(|list| {
-            let bytes = reader.read(list).map_err(Error::from)?;
-            let extents = manifest::decode_extents(bytes).map_err(|source| Error::Node { node: list.id, source })?;
-            extents.iter().try_for_each(|extent| each(extent, reader))
-        }),
-    }
+    walk(content, reader, &mut |extents, reader| extents.iter().try_for_each(|extent| each(extent, reader)))
+}
+
+/// As [`for_each`], where `each` reads the chunk of every extent: the reader is told of them.
+pub fn for_each_read<E: From<Error>>(
+    content: &Content,
+    reader: &mut dyn ChunkReader,
+    each: &mut Each<'_, Extent, E>,
+) -> Result<(), E> {
+    walk(content, reader, &mut |extents, reader| {
+        if reader.looks_ahead() {
+            let chunks: Vec<ChunkRef> = extents.iter().filter_map(Extent::chunk).collect();
+            ChunkReader::expect(reader, &chunks);
+        }
+        extents.iter().try_for_each(|extent| each(extent, reader))
+    })
+}
+
+/// Calls `each` for every list of extents.
+fn walk<E: From<Error>>(
+    content: &Content,
+    reader: &mut dyn ChunkReader,
+    each: &mut Each<'_, [Extent], E>,
+) -> Result<(), E> {
+    let lists = match content {
+        Content::Direct(extents) => return each(extents, reader),
+        Content::Indirect(lists) => lists,
+    };
+    ChunkReader::expect(reader, lists);
+    lists.iter().try_for_each(|list| {
+        let bytes = reader.read(list).map_err(Error::from)?;
+        let extents = manifest::decode_extents(bytes).map_err(|source| Error::Node { node: list.id, source })?;
+        each(&extents, reader)
+    })
 }

@@ -1,14 +1,16 @@
 //! Builder, cursor and diff against plain maps, with trees of several levels.
 
 use super::build::Builder;
-use super::cursor::Cursor;
+use super::cursor::{Cursor, find};
 use super::diff::Diff;
-use crate::entry::{ChunkRef, Entry, Identity, Meta, Node, Time};
+use super::extents::{ContentBuilder, for_each, for_each_read};
+use crate::entry::{ChunkRef, Content, Entry, Extent, Identity, Meta, Node, Time};
 use crate::id::Id;
 use crate::path::RelPath;
 use crate::store;
 use crate::store::chunks::ChunkReader;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Mutex;
 
 type Chunks = HashMap<Id, Vec<u8>>;
 type Tree = BTreeMap<RelPath, Entry>;
@@ -19,6 +21,46 @@ impl ChunkReader for Memory<'_> {
     fn read(&mut self, chunk: &ChunkRef) -> Result<&[u8], store::Error> {
         self.0.get(&chunk.id).map(Vec::as_slice).ok_or(store::Error::MissingChunk(chunk.id))
     }
+}
+
+/// What a reader was told: what comes next is in front.
+#[derive(Default)]
+struct Told {
+    next: VecDeque<Id>,
+    untold: usize,
+    passed_over: usize,
+}
+
+struct Listener<'a>(Memory<'a>, &'a Mutex<Told>);
+
+impl ChunkReader for Listener<'_> {
+    fn read(&mut self, chunk: &ChunkRef) -> Result<&[u8], store::Error> {
+        let mut told = self.1.lock().unwrap();
+        match told.next.iter().position(|id| *id == chunk.id) {
+            Some(before) => {
+                told.next.drain(..=before);
+                told.passed_over += before;
+            }
+            None => told.untold += 1,
+        }
+        self.0.read(chunk)
+    }
+
+    fn looks_ahead(&self) -> bool {
+        true
+    }
+
+    fn expect(&mut self, chunks: &[ChunkRef]) {
+        chunks.iter().rev().for_each(|chunk| self.1.lock().unwrap().next.push_front(chunk.id));
+    }
+}
+
+/// What a reader was not told of, was told of and not asked for, and still waits for, when this had been read.
+fn told(chunks: &Chunks, read: impl FnOnce(Listener<'_>)) -> (usize, usize, usize) {
+    let told = Mutex::default();
+    read(Listener(Memory(chunks), &told));
+    let told: Told = told.into_inner().unwrap();
+    (told.untold, told.passed_over, told.next.len())
 }
 
 /// xorshift: the same numbers in every run.
@@ -176,5 +218,58 @@ fn long_paths_make_deep_trees_that_still_read_back() {
         let mut cursor = cursor(to, &chunks);
         cursor.seek(&long(n)).unwrap();
         assert_eq!(cursor.peek().unwrap(), newer.range(long(n)..).next().map(|(_, entry)| entry));
+    }
+}
+
+#[test]
+fn a_reader_is_told_of_all_nodes_but_the_root_in_the_order_in_which_they_are_read() {
+    let tree = random_tree(&mut Dice(4), 40_000);
+    let mut chunks = Chunks::new();
+    let root = build(&tree, &mut chunks);
+    assert!(chunks.len() > 100);
+    let all = |reader: Listener<'_>| {
+        let mut cursor = Cursor::new(root, Box::new(reader)).unwrap();
+        while cursor.next_entry().unwrap().is_some() {}
+    };
+    assert_eq!(told(&chunks, all), (1, 0, 0));
+    let path = tree.keys().nth(20_000).unwrap();
+    let (untold, _, waiting) = told(&chunks, |reader| assert!(find(root, Box::new(reader), path).unwrap().is_some()));
+    assert!(untold >= 3 && waiting == 0, "of a node on the way to one path only that is read");
+}
+
+#[test]
+fn a_reader_is_told_of_the_content_of_a_file_where_that_is_read() {
+    for count in [0, 3, 5000] {
+        let mut chunks = Chunks::new();
+        let mut lists = Chunks::new();
+        let mut sink = |list: ChunkRef, bytes: Vec<u8>| {
+            lists.insert(list.id, bytes);
+            Ok(())
+        };
+        let mut content = ContentBuilder::default();
+        for n in 0..count {
+            let bytes = u32::to_le_bytes(n).to_vec();
+            let id = Id::of(&bytes);
+            chunks.insert(id, bytes);
+            content.push(Extent::Hole { length: 1 }, &mut sink).unwrap();
+            content.push(Extent::Data { id, length: 4 }, &mut sink).unwrap();
+        }
+        let content = content.finish(&mut sink).unwrap();
+        chunks.extend(lists);
+        assert_eq!(matches!(content, Content::Indirect(_)), count > 3);
+        let mut found = 0;
+        let read_all = |mut reader: Listener<'_>| {
+            let mut each = |extent: &Extent, reader: &mut dyn ChunkReader| {
+                let Some(chunk) = extent.chunk() else { return Ok(()) };
+                found += 1;
+                reader.read(&chunk).map(drop).map_err(super::Error::from)
+            };
+            for_each_read(&content, &mut reader, &mut each).unwrap();
+        };
+        assert_eq!(told(&chunks, read_all), (0, 0, 0));
+        assert_eq!(found, count);
+        let count_only =
+            |mut reader: Listener<'_>| for_each(&content, &mut reader, &mut |_, _| Ok::<_, super::Error>(())).unwrap();
+        assert_eq!(told(&chunks, count_only), (0, 0, 0), "what is only counted is not sent");
     }
 }

@@ -12,7 +12,7 @@ pub trait ChunkSource: Sync {
     /// A reader with caches of its own, for one thread.
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, Error>;
 
-    /// Whether it is of use to say what will be read: it is where chunks come from afar. Who has nothing at hand to tell need not gather it if not.
+    /// Whether it is of use to tell what will be read, as it is where chunks come from afar. If not, nobody need gather it.
     fn looks_ahead(&self) -> bool {
         false
     }
@@ -31,7 +31,8 @@ pub trait ChunkReader: Send {
         false
     }
 
-    /// These may be read next by this reader, in this order. A hint, as [`ChunkSource::expect`].
+    /// These may be read next by this reader, in this order, before what it was told earlier; some may be passed over. A hint, as
+    /// [`ChunkSource::expect`].
     fn expect(&mut self, _chunks: &[ChunkRef]) {}
 }
 

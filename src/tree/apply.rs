@@ -12,15 +12,14 @@ use super::make::Maker;
 use super::plan::Action;
 use super::publish::{Publisher, Trust};
 use super::stage::{self, Stage, Waiting};
-use crate::entry::{Node, Time};
+use crate::entry::{ChunkRef, Content, Extent, Node, Time};
 use crate::fs::dir::Dir;
 use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES, STAGE_GROUP};
 use crate::manifest;
 use crate::monitor::Monitor;
 use crate::scan::selection::Selection;
 use crate::store::chunks::ChunkSource;
-use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use rayon::slice::ParallelSlice;
+use rayon::iter::{ParallelBridge, ParallelIterator};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::io;
@@ -167,8 +166,12 @@ impl Applier<'_> {
             }
             Ok(staged)
         };
-        let groups = actions.par_chunks(STAGE_GROUP).enumerate().map(group);
-        groups.try_reduce(Staged::default, |a, b| Ok(a.and(b)))
+        if chunks.looks_ahead() {
+            ChunkSource::expect(chunks, actions.iter().flat_map(wanted).collect());
+        }
+        // In order, as was told, and as it lies in the packs.
+        let groups = actions.chunks(STAGE_GROUP).enumerate().par_bridge();
+        groups.map(group).try_reduce(Staged::default, |a, b| Ok(a.and(b)))
     }
 
     fn publish(&mut self, ready: &Dir, number: usize, action: &Action) {
@@ -194,6 +197,16 @@ impl Applier<'_> {
             (Ok(()), Action::Meta { .. }) => done.touched += 1,
             (Ok(()), Action::Remove { .. }) => done.removed += 1,
         }
+    }
+}
+
+/// The chunks that making an object begins with: those of its content, or the lists of them.
+fn wanted(action: &Action) -> Vec<ChunkRef> {
+    let Action::Put { new, .. } = action else { return Vec::new() };
+    match &new.node {
+        Node::File { content: Content::Direct(extents), .. } => extents.iter().filter_map(Extent::chunk).collect(),
+        Node::File { content: Content::Indirect(lists), .. } => lists.clone(),
+        _ => Vec::new(),
     }
 }
 

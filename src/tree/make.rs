@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::stage::{Stage, Waiting};
-use crate::entry::{ChunkRef, Entry, Extent, Node};
+use crate::entry::{Entry, Extent, Node};
 use crate::fs::clock;
 use crate::fs::content::write_at;
 use crate::fs::dir::Dir;
@@ -71,10 +71,10 @@ impl Maker<'_> {
         let Node::File { size, content } = &entry.node else { return Ok(()) };
         let file = self.making.create_file(name).map_err(Failure::Write)?;
         let (mut at, mut hole_last) = (0_u64, false);
-        extents::for_each(content, reader, &mut |extent, reader| {
+        extents::for_each_read(content, reader, &mut |extent, reader| {
             hole_last = matches!(extent, Extent::Hole { .. });
-            if let Extent::Data { id, length } = *extent {
-                let bytes = reader.read(&ChunkRef { id, length })?;
+            if let Some(chunk) = extent.chunk() {
+                let bytes = reader.read(&chunk)?;
                 write_at(&file, at, bytes).map_err(Failure::Write)?;
             }
             at = at.saturating_add(extent.length());

@@ -2,7 +2,7 @@
 //!
 //! Nodes that several snapshots share are followed once.
 
-use crate::entry::{ChunkRef, Entry, Extent, Node};
+use crate::entry::{ChunkRef, Entry, Node};
 use crate::format::snapshot::Record;
 use crate::id::Id;
 use crate::manifest::cursor::{Cursor, Head};
@@ -80,8 +80,8 @@ impl Follower<'_> {
         let Node::File { content, .. } = &entry.node else { return };
         let mut missing = 0_u64;
         let followed = extents::for_each(content, reader, &mut |extent, _| {
-            if let Extent::Data { id, length } = *extent
-                && !self.is_there(&ChunkRef { id, length })?
+            if let Some(chunk) = extent.chunk()
+                && !self.is_there(&chunk)?
             {
                 missing += 1;
             }
