@@ -93,3 +93,15 @@ pub const FRAME_MAX: usize = BLOCK_MAX + (1 << 20);
 pub const PORT_FRAMES: usize = 64;
 /// ... and their bytes, but for one frame more.
 pub const PORT_BYTES: usize = 16 << 20;
+/// Questions of one client that wait for their turn...
+pub const WAITING: usize = 1024;
+/// ... and their bytes, but for one more.
+pub const WAITING_BYTES: usize = 40 << 20;
+/// Questions of one client that take long, under way at once.
+pub const LONG_ASKS: usize = 8;
+/// Records that are given with an open mirror...
+pub const OPENED_RECORDS: usize = 16;
+/// ... and how many of the newest are searched for one of each kind.
+pub const OPENED_SEARCH: usize = 64;
+/// Bytes of the records in one answer, but for one record more.
+pub const RECORDS_BYTES: usize = 1 << 20;

@@ -11,6 +11,7 @@ pub mod durable;
 pub mod lock;
 pub mod map;
 pub mod meta;
+pub mod pin;
 pub mod replace;
 pub mod space;
 pub mod stat;

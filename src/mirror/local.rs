@@ -106,6 +106,11 @@ impl LocalMirror {
         Ok(Self { home, root: Arc::new(root), store, role, _lock: lock })
     }
 
+    /// Its store.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
     fn state(&self) -> (State, Time) {
         let role = self.role.lock().unwrap_or_else(PoisonError::into_inner);
         (role.state, role.at)

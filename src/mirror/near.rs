@@ -35,7 +35,8 @@ pub struct Near {
 }
 
 impl Near {
-    fn place(&self) -> Place<'_> {
+    /// For what works with it on this host.
+    pub fn place(&self) -> Place<'_> {
         Place { target: &self.target, mirror: &self.path, store: self.store.as_deref() }
     }
 
@@ -45,6 +46,16 @@ impl Near {
 
     fn store_path(&self) -> PathBuf {
         self.place().store_path(&self.home())
+    }
+
+    /// Opens its store as it is, to see what snapshots there are.
+    pub fn open_store(&self) -> Result<Store, Error> {
+        let place = self.place();
+        match self.role()? {
+            None => return Err(no_mirror(&place, &self.home())),
+            Some(role) => check_target(&role, &place)?,
+        }
+        Ok(Store::open(&self.store_path())?)
     }
 
     fn open_root(&self) -> Result<Dir, Error> {
@@ -102,12 +113,7 @@ impl End for Near {
     }
 
     fn records(&self) -> Result<Vec<Result<Record, String>>, Error> {
-        let place = self.place();
-        match self.role()? {
-            None => return Err(no_mirror(&place, &self.home())),
-            Some(role) => check_target(&role, &place)?,
-        }
-        let store = Store::open(&self.store_path())?;
+        let store = self.open_store()?;
         let record = |n| store.record(n).map_err(|e| e.to_string());
         Ok(store.sequences()?.into_iter().map(record).collect())
     }
@@ -143,7 +149,7 @@ impl End for Near {
     }
 
     fn begin_turn(&self) -> Result<Box<dyn Turning + '_>, Error> {
-        Ok(Box::new(Turn::begin(self.place())?))
+        Ok(Box::new(Turn::begin(&self.place())?))
     }
 }
 

@@ -48,6 +48,11 @@ impl Promoted {
         Ok(Self { seen: Dry::over(Box::new(Arc::clone(&store))), store, role, why })
     }
 
+    /// Its store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     fn refused<T>(&self) -> Result<T, Error> {
         Err(Error::Refused(self.why.clone()))
     }

@@ -12,34 +12,42 @@ use super::service::MirrorService;
 use crate::format::role::{Role, State};
 use crate::format::snapshot::Kind;
 use crate::fs::lock::Lock;
-use crate::fs::{clock, durable};
+use crate::fs::{clock, durable, pin};
 use crate::monitor::Monitor;
 use crate::path::shown_path;
 use crate::scan::selection::Selection;
+use std::path::{Path, PathBuf};
 
 /// A place with a role, under its lock.
 #[derive(Debug)]
-pub struct Turn<'a> {
-    place: Place<'a>,
+pub struct Turn {
+    target: String,
+    mirror: PathBuf,
+    store: Option<PathBuf>,
     home: Home,
     role: Role,
     _lock: Lock,
 }
 
-impl<'a> Turn<'a> {
+impl Turn {
     /// Takes the lock of a place that has a role, and reads the role.
-    pub fn begin(place: Place<'a>) -> Result<Self, Error> {
+    pub fn begin(place: &Place<'_>) -> Result<Self, Error> {
         let home = Home::of(place.mirror);
         let lock = lock(&home, place.mirror)?;
         let role = home.read_role()?;
         let gone = || Error::Refused(format!("{} is a mirror no more (nothing was written)", shown_path(place.mirror)));
         let role = role.ok_or_else(gone)?;
-        check_target(&role, &place)?;
-        Ok(Self { place, home, role, _lock: lock })
+        check_target(&role, place)?;
+        let (mirror, store) = (place.mirror.to_path_buf(), place.store.map(Path::to_path_buf));
+        Ok(Self { target: place.target.to_owned(), mirror, store, home, role, _lock: lock })
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { target: &self.target, mirror: &self.mirror, store: self.store.as_deref() }
     }
 
     fn finish(&self, to: u64, selection: &Selection, monitor: &dyn Monitor) -> Result<Option<String>, Error> {
-        let mirror = LocalMirror::open_locked(&self.place, self.role.clone(), None, monitor)?;
+        let mirror = LocalMirror::open_locked(&self.place(), self.role.clone(), None, monitor)?;
         mirror.tidy(clock::now(), monitor)?;
         let look = mirror.look(selection, monitor)?;
         if !look.drift.is_empty() {
@@ -56,7 +64,7 @@ impl<'a> Turn<'a> {
     }
 }
 
-impl Turning for Turn<'_> {
+impl Turning for Turn {
     fn state(&self) -> State {
         self.role.state
     }
@@ -64,12 +72,12 @@ impl Turning for Turn<'_> {
     fn number(&self) -> Result<u64, Error> {
         match self.role.state {
             State::Clean(n) | State::Publishing(_, n) | State::Promoted(n) => Ok(n),
-            State::Empty if open_store(&self.place)?.newest(|kind| kind == Kind::Backup)?.is_none() => Ok(0),
+            State::Empty if open_store(&self.place())?.newest(|kind| kind == Kind::Backup)?.is_none() => Ok(0),
             State::Empty => Err(Error::Refused(format!(
                 "no night has been put on {0} yet: what lies on it is older than its history. Run backup -backup {1} first; if SOURCE is lost, \
                  backup -restore {1} --to PLACE brings back the newest night (nothing was written)",
-                shown_path(self.place.mirror),
-                self.place.target
+                shown_path(&self.mirror),
+                self.target
             ))),
         }
     }
@@ -87,12 +95,12 @@ impl Turning for Turn<'_> {
     }
 
     fn link_store(&self) -> Result<Option<String>, Error> {
-        let (Some(elsewhere), usual) = (self.place.store, self.home.store()) else { return Ok(None) };
+        let (Some(elsewhere), usual) = (&self.store, self.home.store()) else { return Ok(None) };
         if !durable::is_there(&usual)? {
-            durable::link(elsewhere, &usual)?;
+            durable::link(&pin::lasting(elsewhere), &usual)?;
             return Ok(Some(shown_path(&usual)));
         }
-        let place = Place { store: None, ..self.place.clone() };
+        let place = Place { store: None, ..self.place() };
         open_store(&place).map(|_| None).map_err(|_| not_together(&usual))
     }
 

@@ -10,6 +10,7 @@ mod child;
 pub mod frame;
 pub mod line;
 pub mod message;
+pub mod policy;
 mod pulse;
 mod pump;
 mod queue;

@@ -29,6 +29,19 @@ pub struct Decoded {
     pub plain: Vec<u8>,
 }
 
+/// A block as it lies in a pack. Its header and its lengths were proved; what is stored was not.
+#[derive(Debug)]
+pub struct RawBlock {
+    /// What the header says.
+    pub header: BlockHeader,
+    /// Plain length of each chunk.
+    pub lengths: Vec<u32>,
+    /// The header and the length table.
+    pub head: Vec<u8>,
+    /// The encoded bytes.
+    pub stored: Vec<u8>,
+}
+
 impl PackReader {
     /// Opens a pack by its name.
     pub fn open(layout: &Layout, name: &Id) -> Result<Self, Error> {
@@ -65,17 +78,24 @@ impl PackReader {
         footer.decode_toc(&self.read(footer.offset, footer.toc_len())?).map_err(damaged)
     }
 
-    /// Reads and decodes the block at `offset`, whose header, length table and stored bytes are `span` bytes long together.
-    pub fn block(&self, offset: u64, span: u64, decoder: &mut Decoder, into: &mut Decoded) -> Result<(), Error> {
-        let bytes = self.read(offset, span)?;
+    /// Reads the block at `offset`, whose header, length table and stored bytes are `span` bytes long together.
+    pub fn raw(&self, offset: u64, span: u64) -> Result<RawBlock, Error> {
+        let mut head = self.read(offset, span)?;
         let damaged = |e| Error::damaged(&self.path, e);
-        let header = BlockHeader::decode(&bytes).map_err(damaged)?;
+        let header = BlockHeader::decode(&head).map_err(damaged)?;
         if header.total_len() + u64::from(header.stored) != span {
             return Err(self.bad(offset));
         }
-        into.lengths = header.check(&bytes).map_err(damaged)?;
-        let stored = bytes.get(BLOCK_HEADER_LEN + 4 * into.lengths.len()..).unwrap_or_default();
-        decoder.decode(header.codec, stored, header.plain as usize, &mut into.plain).map_err(|_| self.bad(offset))
+        let lengths = header.check(&head).map_err(damaged)?;
+        let stored = head.split_off(BLOCK_HEADER_LEN + 4 * lengths.len());
+        Ok(RawBlock { header, lengths, head, stored })
+    }
+
+    /// As [`PackReader::raw`], decoded.
+    pub fn block(&self, offset: u64, span: u64, decoder: &mut Decoder, into: &mut Decoded) -> Result<(), Error> {
+        let RawBlock { header, lengths, stored, .. } = self.raw(offset, span)?;
+        into.lengths = lengths;
+        decoder.decode(header.codec, &stored, header.plain as usize, &mut into.plain).map_err(|_| self.bad(offset))
     }
 
     /// The error for a block that does not hold what it should.
