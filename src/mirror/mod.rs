@@ -6,6 +6,7 @@
 //! one live data, and [`promoted`] reads its history while there is no other. [`end`] is a place as the verbs see it before any of that is open, and
 //! [`near`] is one on this host.
 
+pub mod admit;
 pub mod end;
 pub mod home;
 pub mod leftover;

@@ -14,6 +14,7 @@ pub mod policy;
 mod pulse;
 mod pump;
 mod queue;
+pub mod serve;
 pub mod ssh;
 pub mod stdio;
 pub mod throttle;
