@@ -10,6 +10,7 @@ use crate::store::Error as StoreError;
 use crate::store::history::{History, Past};
 use crate::store::layout::Layout;
 use crossbeam_channel::Receiver;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -60,6 +61,10 @@ impl History for Asked<'_> {
 
     fn config(&self) -> Config {
         self.config
+    }
+
+    fn lengths(&self) -> Result<BTreeMap<Id, u64>, StoreError> {
+        Ok(self.past()?.packs)
     }
 
     fn past(&self) -> Result<Past, StoreError> {
