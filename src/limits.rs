@@ -87,6 +87,20 @@ pub const PROBLEMS_SHOWN: usize = 100;
 /// Chunks of one request for content on a line to another host.
 pub const FETCH_CHUNKS: usize = 1024;
 
+/// Their plain bytes, but for one chunk more.
+pub const FETCH_BYTES: u64 = 4 << 20;
+/// Plain bytes asked for before they are needed, of one store on another host.
+pub const AHEAD_BYTES: u64 = 32 << 20;
+/// Encoded bytes given to another host that it has not acknowledged.
+pub const PUT_BYTES: u64 = 32 << 20;
+/// Ids that a client still knows to have given.
+pub const PUT_IDS: usize = 128 << 10;
+/// Ids of one question whether a store on another host lacks them.
+pub const ASK_IDS: usize = 32 << 10;
+/// Things that happen while another host answers, heard and not told yet: then it has to wait.
+pub const EVENTS_WAITING: usize = 4096;
+/// The nodes that are kept of one store on another host.
+pub const CACHE_MAX: u64 = 1 << 30;
 /// Payload of a frame between two hosts: a block, and what is said with it.
 pub const FRAME_MAX: usize = BLOCK_MAX + (1 << 20);
 /// Frames of one port that came and that nobody has taken yet...

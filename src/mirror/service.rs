@@ -94,7 +94,8 @@ impl dyn MirrorService + '_ {
         for sequence in self.sequences()?.into_iter().rev() {
             match self.record(sequence) {
                 Ok(record) if wanted(&record) => return Ok(Some(record)),
-                Ok(_) | Err(Error::Store(crate::store::Error::Damaged { .. })) => {}
+                Ok(_) => {}
+                Err(Error::Store(e)) if e.is_damage() => {}
                 Err(e) => return Err(e),
             }
         }

@@ -24,6 +24,7 @@ pub enum Standing {
 pub struct Selection {
     /// Sorted, none inside another.
     tops: Vec<RelPath>,
+    excludes: Vec<String>,
     by_path: GlobSet,
     by_name: GlobSet,
 }
@@ -49,17 +50,22 @@ impl Selection {
             let glob = GlobBuilder::new(text.trim_start_matches('/')).literal_separator(true).build()?;
             if text.contains('/') { &mut by_path } else { &mut by_name }.add(glob);
         }
-        Ok(Self { tops, by_path: by_path.build()?, by_name: by_name.build()? })
+        Ok(Self { tops, excludes: excludes.to_vec(), by_path: by_path.build()?, by_name: by_name.build()? })
     }
 
     /// The whole tree.
     pub fn everything() -> Self {
-        Self { tops: vec![RelPath::root()], by_path: GlobSet::empty(), by_name: GlobSet::empty() }
+        Self { tops: vec![RelPath::root()], excludes: Vec::new(), by_path: GlobSet::empty(), by_name: GlobSet::empty() }
     }
 
     /// The subtrees.
     pub fn tops(&self) -> &[RelPath] {
         &self.tops
+    }
+
+    /// The globs of what is left out, as they were given.
+    pub fn excludes(&self) -> &[String] {
+        &self.excludes
     }
 
     /// Where a path stands. What is below something excluded is excluded too.

@@ -89,12 +89,30 @@ pub enum Error {
     /// Whoever watches over the first write has declined it: why.
     #[error("{0}")]
     Declined(String),
-    /// The other end went away, or a thread of ours did.
+    /// A thread of ours went away.
     #[error("the store is gone: {0}")]
     Gone(&'static str),
+    /// A store on another host answered so.
+    #[error("{host}: {message}")]
+    Far {
+        /// The host.
+        host: String,
+        /// Its own words.
+        message: String,
+        /// Whether something in the store is not what it was.
+        damaged: bool,
+    },
+    /// The line to a store on another host failed, and nothing more can be had from it: why, with the host.
+    #[error("{0}")]
+    Lost(String),
 }
 
 impl Error {
+    /// Whether a file of the store is not what it was; others may be good.
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Far { damaged: true, .. })
+    }
+
     fn damaged(path: &Path, source: crate::format::Error) -> Self {
         Self::Damaged { path: shown_path(path), source }
     }

@@ -48,7 +48,8 @@ impl Store {
         for sequence in self.sequences()?.into_iter().rev() {
             match self.record(sequence) {
                 Ok(record) if wanted(record.kind) => return Ok(Some(record)),
-                Ok(_) | Err(Error::Damaged { .. }) => {}
+                Ok(_) => {}
+                Err(e) if e.is_damage() => {}
                 Err(e) => return Err(e),
             }
         }

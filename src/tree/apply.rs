@@ -18,6 +18,7 @@ use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES, STAGE_GROUP};
 use crate::manifest;
 use crate::monitor::Monitor;
 use crate::scan::selection::Selection;
+use crate::store;
 use crate::store::chunks::ChunkSource;
 use rayon::iter::{ParallelBridge, ParallelIterator};
 use serde::{Deserialize, Serialize};
@@ -224,6 +225,8 @@ fn why_not_in_place(e: &io::Error) -> String {
 /// The words for an object that is left out; any other error ends the run.
 fn why_left_out(e: Error) -> Result<String, Error> {
     match e {
+        // It would be the same with every file from here on.
+        Error::Store(store::Error::Lost(_)) | Error::Manifest(manifest::Error::Store(store::Error::Lost(_))) => Err(e),
         Error::Store(_) | Error::Manifest(_) => Ok(format!("cannot be had from the store, and is left as it is: {e}")),
         Error::Object(e) => Ok(format!("cannot be made on this file system ({e}), and is left as it is")),
         e => Err(e),
