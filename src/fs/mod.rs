@@ -2,7 +2,7 @@
 //!
 //! Two halves. Trees that others may write to are reached by held directory descriptors and single names ([`dir`], [`meta`],
 //! [`content`]); these return plain `io::Error`s and the caller adds the path inside the target. Our own files are reached by path
-//! ([`durable`], [`lock`], [`map`], [`replace`]) and their errors name it.
+//! ([`durable`], [`lock`], [`map`], [`replace`], [`scratch`]) and their errors name it.
 
 pub mod clock;
 pub mod content;
@@ -13,6 +13,7 @@ pub mod map;
 pub mod meta;
 pub mod pin;
 pub mod replace;
+pub mod scratch;
 pub mod space;
 pub mod stat;
 pub mod sync;

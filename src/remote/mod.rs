@@ -6,7 +6,15 @@
 //! What must stay true: nothing that comes over the pipe is believed, or allocated for, before its length and its checksum were looked at; no
 //! shell ever sees a path; a peer that is gone or silent ends in an error, never in waiting for ever.
 
+pub mod ahead;
+pub mod cache;
 mod child;
+pub mod far;
+pub mod far_mirror;
+pub mod far_put;
+pub mod far_read;
+pub mod far_turn;
+pub mod fetch;
 pub mod frame;
 pub mod line;
 pub mod message;
@@ -17,7 +25,10 @@ mod queue;
 pub mod serve;
 pub mod ssh;
 pub mod stdio;
+pub mod talk;
+pub mod tell;
 pub mod throttle;
+pub mod unpack;
 
 use crate::path::shown_path;
 use std::io;
