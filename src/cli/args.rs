@@ -95,6 +95,11 @@ pub(super) enum Command {
         /// Name of the target in backup.tab
         target: String,
     },
+    /// Serve a `backup` on another host, which starts this through ssh; not to be typed
+    ///
+    /// In an authorized_keys file it can be the only thing that a key is good for: command="backup -agent --root /local/data",restrict
+    #[command(override_usage = "backup -agent [--root PATH] [--append-only]")]
+    Agent(AgentArgs),
     /// List snapshots
     #[command(override_usage = "backup -snapshots TARGET")]
     Snapshots {
@@ -127,6 +132,16 @@ pub(super) struct BackupArgs {
     /// Read every file, even where size, times and inode are as they were
     #[arg(long)]
     pub(super) reread: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub(super) struct AgentArgs {
+    /// Work only in this folder and below it, whatever is asked
+    #[arg(long, value_name = "PATH")]
+    pub(super) root: Option<PathBuf>,
+    /// Let nothing be taken away: no restore onto this place, no change of which end is live
+    #[arg(long, requires = "root")]
+    pub(super) append_only: bool,
 }
 
 #[derive(ClapArgs, Debug)]

@@ -7,12 +7,11 @@ use super::jobs;
 use super::out::{Out, stderr};
 use super::table::Found;
 use super::terminal::Terminal;
-use super::{Failure, size, time};
+use super::{Failure, Session, size, time};
 use crate::format::snapshot::Record;
 use crate::fs::clock;
 use crate::ops::Context;
 use crate::ops::backup::Options;
-use crate::ops::hosts::Hosts;
 use crate::ops::run::Report;
 use crate::table::Target;
 use crate::tree::apply::Applied;
@@ -20,14 +19,13 @@ use serde_json::{Value, json};
 use std::time::Instant;
 
 /// Backs up the targets, as many at the same time as was asked for; one that fails does not stop the others.
-pub(super) fn run(found: &Found, args: &BackupArgs, verbose: bool, out: Out) -> Result<Exit, Failure> {
-    let targets = targets(found, args)?;
+pub(super) fn run(session: &Session, args: &BackupArgs) -> Result<Exit, Failure> {
+    let targets = targets(&session.found, args)?;
     let options = Options { init: args.init, dry_run: args.dry_run, reread: args.reread };
-    let hosts = Hosts::default();
-    Ok(jobs::each(&targets, args.jobs.into(), out, |target| {
-        let exit = with_context(found, target, verbose, out, |context| hosts.backup(target, options, context));
+    Ok(jobs::each(&targets, args.jobs.into(), session.out, |target| {
+        let exit = with_context(session, target, |context| session.hosts.backup(target, options, context));
         exit.unwrap_or_else(|failure| {
-            out.error_of(&target.name, &failure.message);
+            session.out.error_of(&target.name, &failure.message);
             failure.exit
         })
     }))
@@ -48,32 +46,24 @@ fn targets<'a>(found: &'a Found, args: &BackupArgs) -> Result<Vec<&'a Target>, F
     Ok(targets)
 }
 
-pub(super) fn approve(
-    found: &Found,
-    name: &str,
-    number: Option<u64>,
-    verbose: bool,
-    out: Out,
-) -> Result<Exit, Failure> {
-    let target = found.target(name)?;
-    with_context(found, target, verbose, out, |context| Hosts::default().approve(target, number, context))
+pub(super) fn approve(session: &Session, name: &str, number: Option<u64>) -> Result<Exit, Failure> {
+    let target = session.found.target(name)?;
+    with_context(session, target, |context| session.hosts.approve(target, number, context))
 }
 
 fn with_context(
-    found: &Found,
+    session: &Session,
     target: &Target,
-    verbose: bool,
-    out: Out,
     verb: impl FnOnce(Context<'_>) -> Result<Report, crate::ops::Error>,
 ) -> Result<Exit, Failure> {
-    let started = Instant::now();
-    let monitor = Terminal::new(&target.name, verbose, out);
+    let (started, out) = (Instant::now(), session.out);
+    let monitor = Terminal::new(&target.name, session.verbose, out);
     let random =
         clock::random().map_err(|e| Failure { message: format!("no random numbers: {e}"), exit: Exit::Failed })?;
     let report = verb(Context { monitor: &monitor, now: clock::now(), random });
     monitor.finish();
     let report = report.map_err(|e| Failure::of(&target.name, &e))?;
-    Ok(tell(found, target, &report, started.elapsed().as_secs_f64(), out))
+    Ok(tell(&session.found, target, &report, started.elapsed().as_secs_f64(), out))
 }
 
 fn tell(found: &Found, target: &Target, report: &Report, seconds: f64, out: Out) -> Exit {

@@ -1,18 +1,16 @@
 //! `-check` (floor 7).
 
 use super::exit::Exit;
-use super::out::Out;
 use super::terminal::Terminal;
-use super::{Failure, size};
+use super::{Failure, Session, size};
 use crate::fs::clock;
 use crate::ops::Context;
-use crate::ops::hosts::Hosts;
-use crate::table::Target;
 use serde_json::json;
 
-pub(super) fn run(target: &Target, data: bool, verbose: bool, out: Out) -> Result<Exit, Failure> {
-    let monitor = Terminal::new(&target.name, verbose, out);
-    let report = Hosts::default().check(target, data, Context { monitor: &monitor, now: clock::now(), random: 0 });
+pub(super) fn run(session: &Session, name: &str, data: bool) -> Result<Exit, Failure> {
+    let (target, out) = (session.found.target(name)?, session.out);
+    let monitor = Terminal::new(&target.name, session.verbose, out);
+    let report = session.hosts.check(target, data, Context { monitor: &monitor, now: clock::now(), random: 0 });
     monitor.finish();
     let report = report.map_err(|e| Failure::of(&target.name, &e))?;
     let verdict =

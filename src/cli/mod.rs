@@ -3,11 +3,13 @@
 //! One file a command; `args` knows the words, `table` finds backup.tab, `terminal` shows the progress of a run, `screen` that of all, `out` prints, `exit` has the
 //! codes.
 
+mod agent;
 mod args;
 mod backup;
 mod check;
 mod exit;
 mod held;
+mod hosts;
 mod jobs;
 mod out;
 mod restore;
@@ -21,10 +23,12 @@ mod targets;
 mod terminal;
 mod time;
 
+use crate::ops::hosts::Hosts;
 use args::{Args, Command};
 use exit::Exit;
 use out::Out;
 use std::process::ExitCode;
+use table::Found;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -58,6 +62,14 @@ fn start_workers() -> Result<(), Failure> {
         .map_err(|e| Failure { message: crate::source::Error::Threads(e.to_string()).to_string(), exit: Exit::Failed })
 }
 
+/// What every command has at hand.
+struct Session {
+    found: Found,
+    hosts: Hosts,
+    verbose: bool,
+    out: Out,
+}
+
 /// A command that ended with a message.
 struct Failure {
     message: String,
@@ -80,18 +92,26 @@ fn run(args: Args, out: Out) -> Result<Exit, Failure> {
         out.line(args::USAGE);
         return Ok(Exit::Done);
     };
-    let table = table::Found::load(args.tab.as_deref())?;
+    if let Command::Agent(options) = command {
+        start_workers()?;
+        return agent::run(&options);
+    }
+    let found = Found::load(args.tab.as_deref())?;
+    let hosts = hosts::hosts(&found, args.bwlimit.as_deref())?;
     if !matches!(command, Command::Targets | Command::Status { .. } | Command::Snapshots { .. }) {
         start_workers()?;
     }
+    let session = Session { found, hosts, verbose: args.verbose, out };
     match command {
-        Command::Targets => Ok(targets::run(&table, out)),
-        Command::Status { target } => Ok(status::run(table.target(&target)?, out)),
-        Command::Backup(options) => backup::run(&table, &options, args.verbose, out),
-        Command::Approve { target, number } => backup::approve(&table, &target, number, args.verbose, out),
-        Command::Restore(options) => restore::run(&table, &options, args.verbose, out),
-        Command::Check { target, data } => check::run(table.target(&target)?, data, args.verbose, out),
-        Command::Swap { target } => swap::run(&table, &target, args.verbose, out),
-        Command::Snapshots { target } => snapshots::run(table.target(&target)?, out),
+        Command::Targets => Ok(targets::run(&session.found, out)),
+        Command::Status { target } => Ok(status::run(session.found.target(&target)?, out)),
+        Command::Backup(options) => backup::run(&session, &options),
+        Command::Approve { target, number } => backup::approve(&session, &target, number),
+        Command::Restore(options) => restore::run(&session, &options),
+        Command::Check { target, data } => check::run(&session, &target, data),
+        Command::Swap { target } => swap::run(&session, &target),
+        Command::Snapshots { target } => snapshots::run(&session, &target),
+        // Has no table, and was carried out above.
+        Command::Agent(_) => Ok(Exit::Done),
     }
 }

@@ -5,10 +5,9 @@ use super::exit::Exit;
 use super::out::Out;
 use super::table::{Found, typed_path};
 use super::terminal::Terminal;
-use super::{Failure, size, time};
+use super::{Failure, Session, size, time};
 use crate::fs::clock;
 use crate::ops::Context;
-use crate::ops::hosts::Hosts;
 use crate::ops::restore::{Change, Options, Report, Would};
 use crate::ops::snapshots::Which;
 use crate::path::{RelPath, shown};
@@ -16,21 +15,23 @@ use crate::place::Place;
 use serde_json::json;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-pub(super) fn run(found: &Found, args: &RestoreArgs, verbose: bool, out: Out) -> Result<Exit, Failure> {
+pub(super) fn run(session: &Session, args: &RestoreArgs) -> Result<Exit, Failure> {
+    let (found, out) = (&session.found, session.out);
     let target = found.target(&args.target)?;
     let now = clock::now();
     let options = Options {
         paths: args.paths.iter().map(|path| parse_path(path)).collect::<Result<_, _>>()?,
         which: which(args, now)?,
-        to: args.to.as_deref().map(local_place).transpose()?,
+        to: None,
         delete: args.delete,
         dry_run: args.dry_run,
     };
-    let monitor = Terminal::new(&target.name, verbose, out);
+    let to = args.to.as_deref().map(place).transpose()?;
+    let monitor = Terminal::new(&target.name, session.verbose, out);
     let context = Context { monitor: &monitor, now, random: 0 };
-    let report = Hosts::default().restore(target, &options, context, &mut |would| show(&would, out));
+    let report = session.hosts.restore(target, to.as_ref(), options, context, &mut |would| show(&would, out));
     monitor.finish();
     let report = report.map_err(|e| Failure::of(&target.name, &e))?;
     Ok(tell(found, &target.name, args, &report, out))
@@ -60,14 +61,8 @@ fn which(args: &RestoreArgs, now: crate::entry::Time) -> Result<Which, Failure> 
     }
 }
 
-fn local_place(text: &OsStr) -> Result<PathBuf, Failure> {
-    let place =
-        Place::parse(text.as_bytes()).map_err(|e| Failure::usage(format!("--to {}: {e}", shown(text.as_bytes()))))?;
-    if place.is_local(&clock::host_name()) {
-        Ok(place.path)
-    } else {
-        Err(Failure::usage(format!("--to {place}: is on another host, which this version cannot reach")))
-    }
+fn place(text: &OsStr) -> Result<Place, Failure> {
+    Place::parse(text.as_bytes()).map_err(|e| Failure::usage(format!("--to {}: {e}", shown(text.as_bytes()))))
 }
 
 fn show(would: &Would, out: Out) {

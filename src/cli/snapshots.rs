@@ -1,17 +1,16 @@
 //! `-snapshots` (floor 7).
 
 use super::exit::Exit;
-use super::out::{Out, stderr};
-use super::{Failure, size, time};
+use super::out::stderr;
+use super::{Failure, Session, size, time};
 use crate::format::snapshot::Kind;
-use crate::ops::hosts::Hosts;
 use crate::ops::snapshots::Listed;
 use crate::path::shown;
-use crate::table::Target;
 use serde_json::json;
 
-pub(super) fn run(target: &Target, out: Out) -> Result<Exit, Failure> {
-    let Listed { records, note } = Hosts::default().snapshots(target).map_err(|e| Failure::of(&target.name, &e))?;
+pub(super) fn run(session: &Session, name: &str) -> Result<Exit, Failure> {
+    let (target, out) = (session.found.target(name)?, session.out);
+    let Listed { records, note } = session.hosts.snapshots(target).map_err(|e| Failure::of(&target.name, &e))?;
     if let Some(note) = note {
         stderr(&format!("backup: {}: {note}", target.name));
     }

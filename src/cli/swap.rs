@@ -1,23 +1,21 @@
 //! `-swap` (floor 7).
 
-use super::Failure;
 use super::exit::Exit;
 use super::out::Out;
-use super::table::Found;
 use super::terminal::Terminal;
+use super::{Failure, Session};
 use crate::fs::clock;
 use crate::ops::Context;
-use crate::ops::hosts::Hosts;
 use crate::ops::swap::{Outcome, Report};
 use crate::path::shown_path;
 use crate::table::Target;
 use serde_json::json;
 
-pub(super) fn run(found: &Found, name: &str, verbose: bool, out: Out) -> Result<Exit, Failure> {
+pub(super) fn run(session: &Session, name: &str) -> Result<Exit, Failure> {
+    let (found, out) = (&session.found, session.out);
     let target = found.target(name)?;
-    let monitor = Terminal::new(name, verbose, out);
-    let report =
-        Hosts::default().swap(target, found.tab(), Context { monitor: &monitor, now: clock::now(), random: 0 });
+    let monitor = Terminal::new(name, session.verbose, out);
+    let report = session.hosts.swap(target, found.tab(), Context { monitor: &monitor, now: clock::now(), random: 0 });
     monitor.finish();
     let report = report.map_err(|e| Failure::of(name, &e))?;
     tell(target, &shown_path(found.tab().file), &report, out);

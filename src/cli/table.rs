@@ -43,6 +43,16 @@ impl Found {
         Tab { table, bytes, file: path, folder, this_host }
     }
 
+    /// Name of this machine.
+    pub(super) fn this_host(&self) -> &str {
+        &self.this_host
+    }
+
+    /// Where the table lies.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The target of this name, or the names that there are.
     pub(super) fn target(&self, wanted: &str) -> Result<&Target, Failure> {
         self.table.find(wanted).ok_or_else(|| {

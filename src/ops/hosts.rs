@@ -3,73 +3,115 @@
 use super::approve::approve;
 use super::backup::{self, backup};
 use super::check::{self, check};
+use super::errand::{Errand, Outcome, Side, Verb};
 use super::places::Ends;
 use super::restore::{self, Would, restore};
 use super::run;
 use super::snapshots::{Listed, snapshots};
 use super::swap::{self, Tab, swap};
 use super::{Context, Error};
+use crate::format::bin;
 use crate::mirror::end::End;
 use crate::mirror::near::Near;
-use crate::place::Place;
+use crate::monitor::Monitor;
+use crate::place::{Place, same_host};
+use crate::remote;
+use crate::remote::far::{Connection, FarEnd};
+use crate::remote::line;
+use crate::remote::message::{Answer, Ask, Event, Whereabouts};
+use crate::remote::policy::Policy;
+use crate::remote::serve::serve;
+use crate::remote::ssh::{self, Far};
+use crate::remote::talk::Talk;
+use crate::remote::throttle::Throttle;
 use crate::table::Target;
-use std::path::Path;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How the hosts of a target are reached.
-#[derive(Clone, Debug, Default)]
-pub struct Hosts {}
+#[derive(Clone)]
+pub struct Hosts {
+    /// What this host is called.
+    pub this_host: String,
+    /// Where the table lies.
+    pub folder: PathBuf,
+    /// The value of `BACKUP_RSH`.
+    pub rsh: Option<OsString>,
+    /// The rate of `--bwlimit`, which all lines keep together.
+    pub throttle: Option<Arc<Throttle>>,
+    /// Where manifests are kept to be read again.
+    pub cache: Option<PathBuf>,
+    /// Receives what the programs on other hosts write to standard error: host and line.
+    pub tell: Arc<dyn Fn(&str, &str) + Send + Sync>,
+}
+
+/// Which end of a target.
+#[derive(Clone, Copy)]
+enum Which {
+    Source,
+    Mirror,
+}
 
 impl Hosts {
-    fn end(target: &Target, path: Option<&Path>, what: &str, place: &Place) -> Result<Box<dyn End>, Error> {
-        let path = path.ok_or_else(|| {
-            Error::Refused(format!(
-                "{what} {place} is on another host, which this version cannot reach: run it where both places are local"
-            ))
-        })?;
-        let store = if what == "MIRROR" { target.store_path() } else { None };
-        Ok(Box::new(Near {
-            target: target.name.clone(),
-            path: path.to_owned(),
-            label: None,
-            store: store.map(Path::to_owned),
-        }))
-    }
-
-    fn with<T>(&self, target: &Target, verb: impl FnOnce(Ends<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let source = Self::end(target, target.source_path(), "SOURCE", &target.source)?;
-        let mirror = Self::end(target, target.mirror_path(), "MIRROR", &target.mirror)?;
-        verb(Ends { target, source: source.as_ref(), mirror: mirror.as_ref() })
-    }
-
-    /// `-backup`.
+    /// `-backup`: where SOURCE is.
     pub fn backup(
         &self,
         target: &Target,
         options: backup::Options,
         context: Context<'_>,
     ) -> Result<run::Report, Error> {
-        self.with(target, |ends| backup(ends, options, context))
+        let Some(host) = far_host(target.source_path(), &target.source) else {
+            return self.with(target, |ends| backup(ends, options, context));
+        };
+        match self.send(host, target, None, Verb::Backup(options), context, &mut |_| {})? {
+            Outcome::Backup(report) => Ok(*report),
+            _ => Err(not_the_answer(host)),
+        }
+    }
+
+    /// `-restore`: where the place is that is written to: SOURCE, or `to` if that is given.
+    pub fn restore(
+        &self,
+        target: &Target,
+        to: Option<&Place>,
+        mut options: restore::Options,
+        context: Context<'_>,
+        would: &mut dyn FnMut(Would),
+    ) -> Result<restore::Report, Error> {
+        options.to = to.map(|place| place.path.clone());
+        let host = match to {
+            None => far_host(target.source_path(), &target.source),
+            Some(place) => place.host.as_deref().filter(|_| !place.is_local(&self.this_host)),
+        };
+        let Some(host) = host else { return self.with(target, |ends| restore(ends, &options, context, would)) };
+        match self.send(host, target, to, Verb::Restore(options), context, would)? {
+            Outcome::Restore(report) => Ok(*report),
+            _ => Err(not_the_answer(host)),
+        }
+    }
+
+    /// `-check`: where SOURCE is, or here without it if it cannot be reached.
+    pub fn check(&self, target: &Target, data: bool, context: Context<'_>) -> Result<check::Report, Error> {
+        let Some(host) = far_host(target.source_path(), &target.source) else {
+            return self.with(target, |ends| check(ends, data, context));
+        };
+        match self.send(host, target, None, Verb::Check(data), context, &mut |_| {}) {
+            Ok(Outcome::Check(report)) => Ok(report),
+            Ok(_) => Err(not_the_answer(host)),
+            Err(Error::Unreached(e)) => {
+                context.monitor.note(&format!("{e}; SOURCE was not compared"));
+                let place = target.source.to_string();
+                self.with_ends(target, Box::new(super::elsewhere::Elsewhere(place)), |ends| check(ends, data, context))
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// `-approve`.
     pub fn approve(&self, target: &Target, sequence: Option<u64>, context: Context<'_>) -> Result<run::Report, Error> {
         self.with(target, |ends| approve(ends, sequence, context))
-    }
-
-    /// `-restore`.
-    pub fn restore(
-        &self,
-        target: &Target,
-        options: &restore::Options,
-        context: Context<'_>,
-        would: &mut dyn FnMut(Would),
-    ) -> Result<restore::Report, Error> {
-        self.with(target, |ends| restore(ends, options, context, would))
-    }
-
-    /// `-check`.
-    pub fn check(&self, target: &Target, data: bool, context: Context<'_>) -> Result<check::Report, Error> {
-        self.with(target, |ends| check(ends, data, context))
     }
 
     /// `-swap`.
@@ -81,4 +123,178 @@ impl Hosts {
     pub fn snapshots(&self, target: &Target) -> Result<Listed, Error> {
         self.with(target, snapshots)
     }
+
+    /// Carries out a verb here, with both ends, wherever they are.
+    fn with<T>(&self, target: &Target, verb: impl FnOnce(Ends<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        self.with_ends(target, self.end(target, Which::Source), verb)
+    }
+
+    fn with_ends<T>(
+        &self,
+        target: &Target,
+        source: Box<dyn End>,
+        verb: impl FnOnce(Ends<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mirror = self.end(target, Which::Mirror);
+        verb(Ends { target, source: source.as_ref(), mirror: mirror.as_ref() })
+    }
+
+    fn end(&self, target: &Target, which: Which) -> Box<dyn End> {
+        let (path, place, store) = match which {
+            Which::Source => (target.source_path(), &target.source, None),
+            Which::Mirror => (target.mirror_path(), &target.mirror, target.store_path()),
+        };
+        let Some(host) = far_host(path, place) else {
+            let path = path.unwrap_or(&place.path).to_owned();
+            return Box::new(Near { target: target.name.clone(), path, label: None, store: store.map(Path::to_owned) });
+        };
+        let (hosts, rsh, host) = (self.clone(), target.rsh.clone(), host.to_owned());
+        let name = host.clone();
+        let connect = Box::new(move || {
+            let far = hosts.reach(&host, rsh.as_ref())?;
+            Ok(Connection { port: far.talk(), keep: Box::new(far) })
+        });
+        Box::new(FarEnd::new(name, whereabouts(target, which), connect, self.cache.clone()))
+    }
+
+    /// Starts the agent on another host.
+    fn reach(&self, host: &str, rsh: Option<&crate::table::Rsh>) -> Result<Far, remote::Error> {
+        let (tell, name) = (Arc::clone(&self.tell), host.to_owned());
+        let options = ssh::Options {
+            tell: Box::new(move |line| tell(&name, line)),
+            throttle: self.throttle.clone(),
+            ..ssh::Options::default()
+        };
+        Far::start(host, rsh, self.rsh.as_deref(), options)
+    }
+
+    /// Has a verb carried out on another host.
+    fn send(
+        &self,
+        host: &str,
+        target: &Target,
+        to: Option<&Place>,
+        verb: Verb,
+        context: Context<'_>,
+        would: &mut dyn FnMut(Would),
+    ) -> Result<Outcome, Error> {
+        let (source, mirror) = (self.side(host, target, Which::Source), self.side(host, target, Which::Mirror));
+        // There is one tunnel, and it leads to the mirror.
+        let source = match source {
+            Side::Tunnel(..) if to.is_some() => Side::Elsewhere(target.source.to_string()),
+            source => source,
+        };
+        let is_tunnel = matches!(mirror, Side::Tunnel(..));
+        let errand = Errand {
+            entry: target.entry(),
+            folder: self.folder.as_os_str().as_bytes().to_vec(),
+            this_host: self.this_host.clone(),
+            source,
+            mirror,
+            random: context.random,
+            verb,
+        };
+        let mut bytes = Vec::new();
+        bin::encode(&errand, &mut bytes).map_err(|e| Error::Refused(e.to_string()))?;
+        std::thread::scope(|scope| {
+            // Both hosts are called at the same time.
+            let mirror = || is_tunnel.then(|| self.mirror_port(target)).transpose();
+            let mirror = std::thread::Builder::new().spawn_scoped(scope, mirror).map_err(no_thread)?;
+            let far = self.reach(host, target.rsh.as_ref()).map_err(Error::Unreached)?;
+            let tunnel = far.tunnel();
+            let joined = std::thread::Builder::new().spawn_scoped(scope, move || {
+                let reached = mirror.join().unwrap_or(Ok(None));
+                let joined = match &reached {
+                    Ok(Some(MirrorPort::Far(mirror))) => line::join(&tunnel, &mirror.talk()),
+                    Ok(Some(MirrorPort::Here)) => serve(&tunnel, &Policy::open(), None),
+                    Ok(None) => return Ok(()),
+                    Err(_) => Ok(()),
+                };
+                tunnel.close();
+                reached.and(joined)
+            });
+            let joined = joined.map_err(no_thread)?;
+            let talk = Talk::new(host.to_owned(), far.talk()).map_err(Error::Unreached)?;
+            let answer = talk.ask(Ask::Errand(bytes), &mut |event| hear(event, context.monitor, would));
+            far.tunnel().close();
+            let joined = joined.join().unwrap_or(Ok(()));
+            match (answer, joined) {
+                (Ok(Answer::Carried(bytes)), _) => outcome(&bytes, host),
+                (Ok(_), _) => Err(not_the_answer(host)),
+                // The agent only knows that its tunnel ended; here is known why.
+                (Err(_), Err(e)) => Err(Error::Remote(e)),
+                (Err(e), Ok(())) => Err(Error::Mirror(e.into())),
+            }
+        })
+    }
+
+    fn mirror_port(&self, target: &Target) -> Result<MirrorPort, remote::Error> {
+        match far_host(target.mirror_path(), &target.mirror) {
+            Some(host) => Ok(MirrorPort::Far(self.reach(host, target.rsh.as_ref())?)),
+            None => Ok(MirrorPort::Here),
+        }
+    }
+
+    /// Where an end is, as the agent on `host` sees it.
+    fn side(&self, host: &str, target: &Target, which: Which) -> Side {
+        let (path, place) = match which {
+            Which::Source => (target.source_path(), &target.source),
+            Which::Mirror => (target.mirror_path(), &target.mirror),
+        };
+        let place_there = whereabouts(target, which);
+        match far_host(path, place) {
+            Some(there) if same_host(there, host) => Side::Here(place.to_string(), place_there),
+            Some(there) => Side::Tunnel(there.to_owned(), place_there),
+            None => Side::Tunnel(self.this_host.clone(), place_there),
+        }
+    }
+}
+
+/// What the tunnel is joined to.
+enum MirrorPort {
+    Far(Far),
+    Here,
+}
+
+/// The host of a place that is not on this one.
+fn far_host<'a>(path: Option<&Path>, place: &'a Place) -> Option<&'a str> {
+    place.host.as_deref().filter(|_| path.is_none())
+}
+
+fn whereabouts(target: &Target, which: Which) -> Whereabouts {
+    let (path, place, store) = match which {
+        Which::Source => (target.source_path(), &target.source, None),
+        Which::Mirror => (target.mirror_path(), &target.mirror, target.store.as_ref()),
+    };
+    let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
+    let store = store.map(|store| target.store_path().map_or_else(|| bytes(&store.path), bytes));
+    Whereabouts { target: target.name.clone(), path: bytes(path.unwrap_or(&place.path)), store }
+}
+
+fn hear(event: Event, monitor: &dyn Monitor, would: &mut dyn FnMut(Would)) {
+    match event {
+        Event::Begin(phase, files, bytes) => monitor.begin(phase, files, bytes),
+        Event::Advance(files, bytes) => monitor.advance(files, bytes),
+        Event::Problem(path, message) => monitor.problem(&path, &message),
+        Event::Wrong(message) => monitor.wrong(&message),
+        Event::Note(message) => monitor.note(&message),
+        Event::Other(bytes) => {
+            if let Ok(one) = bin::decode(&mut bytes.as_slice(), "a line of a dry run") {
+                would(one);
+            }
+        }
+    }
+}
+
+fn outcome(bytes: &[u8], host: &str) -> Result<Outcome, Error> {
+    let mut rest = bytes;
+    bin::decode(&mut rest, "a report").map_err(|_| not_the_answer(host))
+}
+
+fn not_the_answer(host: &str) -> Error {
+    Error::Refused(format!("{host}: the agent there answered something else than was asked"))
+}
+
+fn no_thread(e: std::io::Error) -> Error {
+    crate::source::Error::Threads(e.to_string()).into()
 }

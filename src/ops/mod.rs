@@ -4,6 +4,8 @@ pub mod approve;
 pub mod backup;
 pub mod check;
 mod drafts;
+mod elsewhere;
+pub mod errand;
 mod gate;
 pub mod guards;
 pub mod hosts;
@@ -19,7 +21,7 @@ pub mod swap;
 
 use crate::entry::Time;
 use crate::monitor::Monitor;
-use crate::{fs, manifest, mirror, source, store, tree};
+use crate::{fs, manifest, mirror, remote, source, store, tree};
 
 /// What the world tells a verb: nothing below asks for it.
 #[derive(Clone, Copy)]
@@ -53,6 +55,12 @@ pub enum Error {
     /// On a file of ours.
     #[error(transparent)]
     Fs(#[from] fs::Error),
+    /// On the way to another host, or back.
+    #[error(transparent)]
+    Remote(#[from] remote::Error),
+    /// The host of SOURCE cannot be reached.
+    #[error("{0}")]
+    Unreached(remote::Error),
     /// The command cannot be carried out as things are: nothing was written.
     #[error("{0}")]
     Refused(String),

@@ -1,0 +1,50 @@
+//! `-agent`: the program on another host, started through ssh by that of the operator (floor 7). It speaks on standard input and output, and is not
+//! meant for people.
+//!
+//! What must stay true: when the pipe ends it ends, within five seconds whatever it was doing; its locks go with it.
+
+use super::args::AgentArgs;
+use super::exit::Exit;
+use super::{Failure, hosts};
+use crate::ops::errand::Runner;
+use crate::remote::line::Options;
+use crate::remote::policy::Policy;
+use crate::remote::serve::serve;
+use crate::remote::stdio;
+use std::time::Duration;
+
+/// After the pipe has ended, what was put has so long to become durable.
+const GRACE: Duration = Duration::from_millis(4500);
+
+pub(super) fn run(args: &AgentArgs) -> Result<Exit, Failure> {
+    let failed = |e: &dyn std::fmt::Display| Failure { message: e.to_string(), exit: Exit::Failed };
+    let policy = match &args.root {
+        Some(root) => Policy::pinned(root, args.append_only).map_err(|e| failed(&e))?,
+        None => Policy::open(),
+    };
+    watch()?;
+    let line = stdio::open(Options::default()).map_err(|e| failed(&e))?;
+    let runner = Runner { policy: &policy, tunnel: line.tunnel(), cache: hosts::cache() };
+    match serve(&line.talk(), &policy, Some(&runner)) {
+        Ok(()) => Ok(Exit::Done),
+        Err(e) => Err(failed(&e)),
+    }
+}
+
+/// Ends the process when nobody is at the other end any more.
+fn watch() -> Result<(), Failure> {
+    let wait = || {
+        if stdio::hung_up().is_ok() {
+            std::thread::sleep(GRACE);
+            end();
+        }
+    };
+    let started = std::thread::Builder::new().name("watch".to_owned()).spawn(wait);
+    started.map(drop).map_err(|e| Failure { message: format!("no thread can be started: {e}"), exit: Exit::Failed })
+}
+
+/// A process in the middle of its work is ended as by a signal: whatever it was doing bears that at any instant.
+#[expect(clippy::exit, reason = "nobody is left who could be answered")]
+fn end() {
+    std::process::exit(2);
+}

@@ -1,0 +1,197 @@
+//! Errands (floor 6): a verb that is carried out by the agent on another host, because SOURCE, or the place to restore to, is there.
+//!
+//! The operator's own program sends the entry of the table and the verb; the agent has the source at hand, and reaches a mirror that is elsewhere
+//! through the tunnel of its line, which the operator's program joins to it. What comes back is the report, and on the way what a monitor is told.
+
+use super::backup::{self, backup};
+use super::check::{self, check};
+use super::elsewhere::Elsewhere;
+use super::places::Ends;
+use super::restore::{self, Would, restore};
+use super::{Context, Error, run};
+use crate::format::bin;
+use crate::fs::clock;
+use crate::mirror::end::End;
+use crate::mirror::near::Near;
+use crate::monitor::{Monitor, Phase};
+use crate::path::RelPath;
+use crate::remote::far::{Connection, FarEnd};
+use crate::remote::line::Port;
+use crate::remote::message::{Event, Fault, Whereabouts};
+use crate::remote::policy::Policy;
+use crate::remote::serve::Errands;
+use crate::table::{Table, Target};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// A verb and all that it needs to know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Errand {
+    /// The entry of the table, as written.
+    #[serde(with = "serde_bytes")]
+    pub(super) entry: Vec<u8>,
+    /// Where the table lies.
+    #[serde(with = "serde_bytes")]
+    pub(super) folder: Vec<u8>,
+    /// What the host of the table is called.
+    pub(super) this_host: String,
+    /// SOURCE, as this agent finds it.
+    pub(super) source: Side,
+    /// MIRROR.
+    pub(super) mirror: Side,
+    /// For the id of a new store.
+    pub(super) random: u128,
+    /// What to do.
+    pub(super) verb: Verb,
+}
+
+/// Where an end is, as seen from the agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Side {
+    /// On its own host; and as messages name it.
+    Here(String, Whereabouts),
+    /// Behind the tunnel, on the host of this name.
+    Tunnel(String, Whereabouts),
+    /// Out of reach in this errand: as messages name it.
+    Elsewhere(String),
+}
+
+/// What to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Verb {
+    /// `-backup`
+    Backup(backup::Options),
+    /// `-restore`
+    Restore(restore::Options),
+    /// `-check`, and whether to read all content
+    Check(bool),
+}
+
+/// How it ended.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Outcome {
+    /// `-backup`
+    Backup(Box<run::Report>),
+    /// `-restore`
+    Restore(Box<restore::Report>),
+    /// `-check`
+    Check(check::Report),
+}
+
+/// The agent's side: carries errands out.
+pub struct Runner<'a> {
+    /// What this agent lets its client do.
+    pub policy: &'a Policy,
+    /// Where a mirror elsewhere is reached.
+    pub tunnel: Port,
+    /// Where manifests are kept to be read again.
+    pub cache: Option<PathBuf>,
+}
+
+impl Errands for Runner<'_> {
+    fn carry_out(&self, errand: &[u8], events: &(dyn Fn(Event) + Sync)) -> Result<Vec<u8>, Fault> {
+        let mut rest = errand;
+        let errand: Errand = bin::decode(&mut rest, "an errand").map_err(|e| Fault::Failed(e.to_string()))?;
+        let target = target(&errand).map_err(Fault::Refused)?;
+        if matches!(errand.verb, Verb::Restore(_)) && self.policy.append_only() {
+            let message = "the key that was used lets nothing be restored here (--append-only; nothing was written)";
+            return Err(Fault::Refused(message.to_owned()));
+        }
+        let source = self.end(&target, &errand.source)?;
+        let mirror = self.end(&target, &errand.mirror)?;
+        let ends = Ends { target: &target, source: source.as_ref(), mirror: mirror.as_ref() };
+        let monitor = Sender(events);
+        let context = Context { monitor: &monitor, now: clock::now(), random: errand.random };
+        let outcome = self.run(ends, errand.verb, context, events)?;
+        let mut bytes = Vec::new();
+        bin::encode(&outcome, &mut bytes).map_err(|e| Fault::Failed(e.to_string()))?;
+        Ok(bytes)
+    }
+}
+
+impl Runner<'_> {
+    fn run(
+        &self,
+        ends: Ends<'_>,
+        verb: Verb,
+        context: Context<'_>,
+        events: &(dyn Fn(Event) + Sync),
+    ) -> Result<Outcome, Fault> {
+        let fault = |e| fault(&e);
+        match verb {
+            Verb::Backup(options) => {
+                backup(ends, options, context).map(|report| Outcome::Backup(Box::new(report))).map_err(fault)
+            }
+            Verb::Check(data) => check(ends, data, context).map(Outcome::Check).map_err(fault),
+            Verb::Restore(mut options) => {
+                if let Some(to) = &options.to {
+                    options.to = Some(self.policy.admit(to)?);
+                }
+                let mut tell = |would: Would| {
+                    let mut bytes = Vec::new();
+                    if bin::encode(&would, &mut bytes).is_ok() {
+                        events(Event::Other(bytes));
+                    }
+                };
+                let report = restore(ends, &options, context, &mut tell).map_err(fault)?;
+                Ok(Outcome::Restore(Box::new(report)))
+            }
+        }
+    }
+
+    fn end(&self, target: &Target, side: &Side) -> Result<Box<dyn End + '_>, Fault> {
+        let path = |bytes: &[u8]| self.policy.admit(Path::new(OsStr::from_bytes(bytes)));
+        Ok(match side {
+            Side::Here(label, place) => {
+                let label = label.clone();
+                let store = place.store.as_deref().map(path).transpose()?;
+                let (name, path) = (target.name.clone(), path(&place.path)?);
+                Box::new(Near { target: name, path, label: Some(label), store })
+            }
+            Side::Tunnel(host, place) => {
+                let tunnel = self.tunnel.clone();
+                let connect = Box::new(move || Ok(Connection { port: tunnel.clone(), keep: Box::new(()) }));
+                Box::new(FarEnd::new(host.clone(), place.clone(), connect, self.cache.clone()))
+            }
+            Side::Elsewhere(name) => Box::new(Elsewhere(name.clone())),
+        })
+    }
+}
+
+fn target(errand: &Errand) -> Result<Target, String> {
+    let folder = Path::new(OsStr::from_bytes(&errand.folder));
+    let table = Table::parse(&errand.entry, Path::new("backup.tab"), folder, &errand.this_host);
+    let table = table.map_err(|e| format!("the entry of the table that was sent is refused here: {e}"))?;
+    table.targets.into_iter().next().ok_or_else(|| "no entry of a table was sent".to_owned())
+}
+
+fn fault(error: &Error) -> Fault {
+    match error {
+        _ if error.is_locked() => Fault::Locked(error.to_string()),
+        Error::Refused(_) => Fault::Refused(error.to_string()),
+        _ => Fault::Failed(error.to_string()),
+    }
+}
+
+/// Passes on to the operator what a monitor is told.
+struct Sender<'a>(&'a (dyn Fn(Event) + Sync));
+
+impl Monitor for Sender<'_> {
+    fn begin(&self, phase: Phase, files: Option<u64>, bytes: Option<u64>) {
+        (self.0)(Event::Begin(phase, files, bytes));
+    }
+    fn advance(&self, files: u64, bytes: u64) {
+        (self.0)(Event::Advance(files, bytes));
+    }
+    fn problem(&self, path: &RelPath, message: &str) {
+        (self.0)(Event::Problem(path.clone(), message.to_owned()));
+    }
+    fn wrong(&self, message: &str) {
+        (self.0)(Event::Wrong(message.to_owned()));
+    }
+    fn note(&self, message: &str) {
+        (self.0)(Event::Note(message.to_owned()));
+    }
+}
