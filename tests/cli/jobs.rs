@@ -1,5 +1,6 @@
 //! Several targets in one run of the program, some of them at the same time.
 
+use crate::hosts;
 use crate::support::{PROGRAM, Ran, Site, bare, finish, noise, rsync_finds_nothing, same, set_mode, tree};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,7 +15,8 @@ fn targets(site: &Site, names: &[&str]) {
     for name in names {
         fs::create_dir_all(source(site, name).join("d")).unwrap();
         let (source, mirror) = (source(site, name), mirror(site, name));
-        write!(table, "TARGET {name}\nSOURCE {}\nMIRROR {}\nDIR d\n", source.display(), mirror.display()).unwrap();
+        write!(table, "TARGET {name}\nSOURCE {}\nMIRROR {}\nDIR d\n", hosts::source(&source), hosts::mirror(&mirror))
+            .unwrap();
     }
     fs::write(site.path("backup.tab"), table).unwrap();
 }

@@ -17,6 +17,7 @@ mod disk;
 mod filesystems;
 mod full;
 mod hoard;
+mod hosts;
 mod human;
 mod jobs;
 mod killed;

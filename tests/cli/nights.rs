@@ -1,5 +1,6 @@
 //! Night after night: the mirror becomes what the source is, and every earlier night stays as it was.
 
+use crate::hosts;
 use crate::support::{
     Night, PROGRAM, Site, Tree, bare, files, finish, name, noise, rsync_finds_nothing, same, set_mode, set_mtime, tree,
     we_are_root,
@@ -576,7 +577,11 @@ fn a_dir_that_is_added_to_the_table_is_added_to_the_mirror() {
     let site = Site::with(&["a", "b/c"], "");
     site.write("a/1", "1");
     site.write("b/c/2", "2");
-    let one = format!("TARGET data\nSOURCE {}\nMIRROR {}\nDIR a\n", site.src("").display(), site.mirror("").display());
+    let one = format!(
+        "TARGET data\nSOURCE {}\nMIRROR {}\nDIR a\n",
+        hosts::source(&site.src("")),
+        hosts::mirror(&site.mirror(""))
+    );
     let both = fs::read(site.path("backup.tab")).unwrap();
     fs::write(site.path("backup.tab"), one).unwrap();
     site.run("-backup --init data").ended(0).in_peace();

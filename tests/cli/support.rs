@@ -1,5 +1,6 @@
 //! A place to try the program in, and the comparison of trees.
 
+use crate::hosts;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -89,6 +90,7 @@ pub(crate) fn bare(program: impl AsRef<OsStr>, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder).stdin(Stdio::null());
     command.env_remove("BACKUP_TAB").env("TZ", "UTC").env("LC_ALL", "C");
+    hosts::reach(&mut command, Path::new(PROGRAM));
     command
 }
 
@@ -182,8 +184,8 @@ impl Site {
 
     /// Writes the table anew, with these further lines.
     pub(crate) fn table(&self, lines: &str) {
-        let mut text =
-            format!("TARGET data\n  SOURCE {}\n  MIRROR {}\n", self.src("").display(), self.mirror("").display());
+        let (source, mirror) = (hosts::source(&self.src("")), hosts::mirror(&self.mirror("")));
+        let mut text = format!("TARGET data\n  SOURCE {source}\n  MIRROR {mirror}\n");
         for dir in &self.dirs {
             writeln!(text, "  DIR {dir}").unwrap();
         }
@@ -221,6 +223,7 @@ impl Site {
             bare(&self.program, &self.path(""))
         };
         command.arg("--tab").arg(self.path("backup.tab")).args(words);
+        hosts::reach(&mut command, &self.program);
         command
     }
 
