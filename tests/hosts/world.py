@@ -66,15 +66,16 @@ class Failed(Exception):
 
 
 def enter():
-    """Begins this program again as process 1 of new namespaces."""
+    """Begins this program again as process 1 of new namespaces, and ends with it; where this one is killed, that one is too."""
     if os.environ.get(INSIDE) is None:
         if os.geteuid() != 0:
             sys.exit(f"{sys.argv[0]}: needs root")
-        os.environ[INSIDE] = "1"
         unshare = ["unshare", "--mount", "--net", "--ipc", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        os.execvp(unshare[0], [*unshare, sys.executable, *sys.argv])
-    for number in (signal.SIGTERM, signal.SIGHUP):         # which process 1 would not notice otherwise
-        signal.signal(number, lambda *_: sys.exit(3))
+        inside = ["setpriv", "--pdeathsig", "KILL", *unshare, sys.executable, *sys.argv]
+        try:
+            sys.exit(subprocess.run(inside, env={**os.environ, INSIDE: "1"}, check=False).returncode)
+        except KeyboardInterrupt:
+            sys.exit(130)
 
 
 def must(*words, **options):
