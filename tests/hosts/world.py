@@ -34,6 +34,7 @@ PasswordAuthentication no
 UsePAM no
 PidFile none
 MaxStartups 100
+Subsystem sftp internal-sftp
 """
 
 # In namespaces of its own, with the folder of the host as the first word and its name as the second: builds the root, moves there, says so, and waits
