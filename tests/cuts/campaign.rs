@@ -1,7 +1,6 @@
 //! Many cuts: which ones, and by whom they are made.
 
 use crate::judge::Judge;
-use crate::random::Random;
 use crate::scene::{SCENES, Scene};
 use crate::trial::{self, Trial};
 use crate::world::World;
@@ -45,7 +44,7 @@ struct State {
 }
 
 fn world<'a>(trial: &Trial, judge: &'a mut Judge, root: &Path) -> World<'a> {
-    World::new(root.to_path_buf(), trial.seed, trial::hosts(trial.seed), judge)
+    World::new(root.to_path_buf(), trial.seed, trial::hosts(trial.scene, trial.seed), judge)
 }
 
 pub(crate) struct Campaign {
@@ -156,8 +155,8 @@ impl Campaign {
     fn carry_out(&self, task: &Task, root: &Path, judge: &mut Judge) {
         match task {
             Task::Count(scene, seed, most) => {
-                let mut world = World::new(root.to_path_buf(), *seed, trial::hosts(*seed), judge);
-                let plans = trial::plans(scene, &mut world, &mut Random::new(seed ^ 0xc07), *most);
+                let mut world = World::new(root.to_path_buf(), *seed, trial::hosts(scene, *seed), judge);
+                let plans = trial::plans(scene, &mut world, *seed, *most);
                 let trials = plans.into_iter().map(|plan| Task::Cut(Trial { scene, seed: *seed, plan }));
                 // At the front, so that a seed is done with before the next is begun.
                 let mut state = self.state();

@@ -21,13 +21,19 @@ pub(crate) struct Trial {
     pub(crate) plan: Plan,
 }
 
-/// Which hosts the states of a seed have.
-pub(crate) fn hosts(seed: u64) -> [&'static str; 3] {
-    *Random::new(seed ^ 0x00c0_ffee).pick(&HOSTS)
+/// What is decided by chance about a scene under a seed: not the same for all scenes.
+fn chance(scene: &Scene, seed: u64) -> Random {
+    Random::new(scene.name.bytes().fold(seed, |mixed, byte| mixed.wrapping_mul(31) ^ u64::from(byte)))
+}
+
+/// Which hosts the states of a scene and a seed have.
+pub(crate) fn hosts(scene: &Scene, seed: u64) -> [&'static str; 3] {
+    *chance(scene, seed).pick(&HOSTS)
 }
 
 /// Cuts of a scene: the run is made once to see how much goes where.
-pub(crate) fn plans(scene: &Scene, world: &mut World<'_>, random: &mut Random, most: usize) -> Vec<Plan> {
+pub(crate) fn plans(scene: &Scene, world: &mut World<'_>, seed: u64, most: usize) -> Vec<Plan> {
+    let random = &mut chance(scene, seed.wrapping_add(1 << 32));
     scene.prepare(world);
     world.must(scene.words);
     let counts = world.counts();

@@ -161,6 +161,7 @@ impl<'a> World<'a> {
     pub(crate) fn must(&self, words: &str) {
         let (ended, _) = self.run(words, None);
         assert_eq!(ended, Ended::Exit(0), "{words}, undisturbed: {}", self.said());
+        self.is_alone().unwrap();
     }
 
     /// A night that is acknowledged: its snapshot must give what the source is now, from here on.
