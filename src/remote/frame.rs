@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! hello   8 bytes BKUPWIRE, u16 protocol, u16 length, version of the program in so many bytes (at most 64)
-//! frame   u32 length of the payload, u8 channel, 8 bytes checksum (BLAKE3 of length, channel and payload), payload
+//! frame   u32 length of the payload, u8 channel, 8 bytes checksum (BLAKE3 of length, channel and payload),
+//!         4 bytes check (BLAKE3 of the 13 bytes before it), payload
 //! ```
 //!
-//! Numbers are little-endian. A length is compared with its limit before anything is allocated, and nothing is read beyond the hello or frame.
+//! Numbers are little-endian. A length is proved and compared with its limit before anything is allocated or waited for, and nothing is read beyond the hello or frame.
 
 use super::Error;
 use crate::format::fixed::short_checksum;
@@ -25,7 +26,9 @@ pub const ALIVE: u8 = 255;
 
 const MAGIC: &[u8; 8] = b"BKUPWIRE";
 const NAME_MAX: usize = 64;
-const HEAD: usize = 13;
+const HEAD: usize = 17;
+/// The end of a head, that proves the rest of it.
+const CHECK: usize = 4;
 /// So much of an answer that is no hello is shown.
 const LINE_MAX: usize = 160;
 /// Shorter payloads are copied, to be written at one go with their head.
@@ -145,8 +148,13 @@ impl Frame {
             HEAD => {}
             _ => return Err(Flaw::Cut),
         }
-        let [a, b, c, d, channel, sum @ ..] = head;
-        let length = u32::from_le_bytes([a, b, c, d]);
+        let (covered, check) = head.split_last_chunk::<CHECK>().ok_or(Flaw::Cut)?;
+        // A length that is not what was sent is never waited for.
+        if *check != check_of(covered) {
+            return Err(Flaw::Damaged("a wrong checksum"));
+        }
+        let [a, b, c, d, channel, sum @ ..] = covered else { return Err(Flaw::Cut) };
+        let (length, channel) = (u32::from_le_bytes([*a, *b, *c, *d]), *channel);
         let size = usize::try_from(length).ok().filter(|size| *size <= FRAME_MAX);
         let size = size.ok_or(Flaw::Damaged("a frame that is too long"))?;
         let mut payload = Vec::new();
@@ -173,7 +181,8 @@ pub fn write(to: &mut impl Write, channel: u8, payload: &[u8]) -> io::Result<()>
     let length = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= FRAME_MAX);
     let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a message that is too long"))?;
     let sum = checksum(length, channel, payload);
-    let head = [&length.to_le_bytes()[..], &[channel], &sum].concat();
+    let covered = [&length.to_le_bytes()[..], &[channel], &sum].concat();
+    let head = [&covered[..], &check_of(&covered)].concat();
     if payload.len() <= COPIED {
         to.write_all(&[&head, payload].concat())?;
     } else {
@@ -181,6 +190,11 @@ pub fn write(to: &mut impl Write, channel: u8, payload: &[u8]) -> io::Result<()>
         to.write_all(payload)?;
     }
     to.flush()
+}
+
+fn check_of(covered: &[u8]) -> [u8; CHECK] {
+    let [a, b, c, d, ..] = short_checksum(&[covered]);
+    [a, b, c, d]
 }
 
 fn checksum(length: u32, channel: u8, payload: &[u8]) -> [u8; 8] {

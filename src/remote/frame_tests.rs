@@ -1,6 +1,6 @@
 //! Hellos and frames: round trips, damage of every kind, garbage.
 
-use super::{ALIVE, Flaw, Frame, Hello, TALK, TUNNEL, write};
+use super::{ALIVE, Flaw, Frame, Hello, TALK, TUNNEL, check_of, write};
 use crate::format::fixed::short_checksum;
 use crate::limits::FRAME_MAX;
 use proptest::prelude::{ProptestConfig, any, prop, prop_assert, prop_assert_eq, proptest};
@@ -98,9 +98,10 @@ fn every_frame_and_hello_that_is_cut_is_noticed() {
 fn a_frame_over_the_limit_is_refused_by_its_length_alone() {
     let limit = u32::try_from(FRAME_MAX).unwrap();
     for length in [limit + 1, u32::MAX] {
-        let mut from = Drops(&[&length.to_le_bytes()[..], &[0; 1000]].concat(), 0);
+        let covered = [&length.to_le_bytes()[..], &[0; 9]].concat();
+        let mut from = Drops(&[&covered[..], &check_of(&covered), &[0; 1000]].concat(), 0);
         assert!(matches!(Frame::read(&mut from), Err(Flaw::Damaged("a frame that is too long"))));
-        assert_eq!(from.1, 13, "only the head was read");
+        assert_eq!(from.1, 17, "only the head was read");
     }
     let mut out = Vec::new();
     assert!(write(&mut out, TALK, &vec![0; FRAME_MAX + 1]).is_err() && out.is_empty());
@@ -121,8 +122,21 @@ fn a_channel_that_does_not_exist_is_refused_even_with_a_right_checksum() {
 fn the_bytes_are_those_of_the_head_of_the_file() {
     let hello = Hello { protocol: 0x0102, program: "0.1".to_owned() };
     assert_eq!(greeting(&hello), b"BKUPWIRE\x02\x01\x03\x000.1");
-    let sum = short_checksum(&[b"\x02\0\0\0\x01hi"]);
-    assert_eq!(encoded(&Frame { channel: 1, payload: b"hi".to_vec() }), [&b"\x02\0\0\0\x01"[..], &sum, b"hi"].concat());
+    let covered = [&b"\x02\0\0\0\x01"[..], &short_checksum(&[b"\x02\0\0\0\x01hi"])].concat();
+    let check = &short_checksum(&[&covered])[..4];
+    assert_eq!(encoded(&Frame { channel: 1, payload: b"hi".to_vec() }), [&covered[..], check, b"hi"].concat());
+}
+
+#[test]
+fn a_length_that_was_damaged_is_refused_without_waiting_for_what_it_says() {
+    let good = encoded(&Frame { channel: TALK, payload: vec![7; 100] });
+    for bit in 0..32 {
+        let mut bytes = good.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let mut from = Drops(&bytes, 0);
+        assert!(matches!(Frame::read(&mut from), Err(Flaw::Damaged(_))), "bit {bit}");
+        assert_eq!(from.1, 17, "only the head was read");
+    }
 }
 
 #[test]

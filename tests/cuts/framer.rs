@@ -1,11 +1,11 @@
-//! Where frames end in a stream, by the lengths in it: a hello of 12 bytes and a text, then frames of 13 bytes and a payload.
+//! Where frames end in a stream, by the lengths in it: a hello of 12 bytes and a text, then frames of 17 bytes and a payload.
 //!
 //! What must stay true: it looks at lengths only, and a stream that is no such stream does it no harm.
 
 use std::collections::VecDeque;
 
 const HELLO: usize = 12;
-const HEAD: usize = 13;
+const HEAD: usize = 17;
 
 #[derive(Debug, Default)]
 pub(crate) struct Framer {
