@@ -1,4 +1,4 @@
-//! A directory that is held, so that whoever renames or replaces it leads us nowhere else (floor 1; reference: openat2(2), proc_pid_fd(5)).
+//! A directory that is held, so that whoever renames or replaces it leads us nowhere else (floor 1; reference: openat2(2), proc(5)).
 //!
 //! What is below it is reached by paths that begin at the descriptor: `/proc/self/fd/N/...`. Such a path is of this process alone: it is never written
 //! to a disk ([`lasting`]) and never shown.

@@ -69,7 +69,7 @@ impl<'a> Bound<'a> {
     /// The records after a number, until there are many bytes of them.
     fn records(&self, near: &Near, after: u64) -> Result<Answer, Fault> {
         let store = near.open_store()?;
-        let (mut records, mut bytes): (Vec<(u64, Result<Record, String>)>, usize) = (Vec::new(), 0);
+        let (mut records, mut bytes) = (Vec::new(), 0_usize);
         for sequence in store.sequences()?.into_iter().filter(|sequence| *sequence > after) {
             if bytes > RECORDS_BYTES {
                 return Ok(Answer::Records(records, true));

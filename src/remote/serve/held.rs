@@ -36,21 +36,21 @@ pub(super) struct Mirror {
 }
 
 enum End {
-    Local(LocalMirror),
-    Promoted(Promoted),
+    Local(Box<LocalMirror>),
+    Promoted(Box<Promoted>),
 }
 
 impl Held {
     /// Opens a mirror.
     pub(super) fn open(near: &Near, monitor: &dyn Monitor) -> Result<Self, Fault> {
-        let end = End::Local(LocalMirror::open(&near.place(), monitor)?);
+        let end = End::Local(Box::new(LocalMirror::open(&near.place(), monitor)?));
         Ok(Self::Mirror(Box::new(Mirror { end, looked: Mutex::default() })))
     }
 
     /// Opens the history of a promoted place.
     pub(super) fn open_promoted(near: &Near) -> Result<Self, Fault> {
         let place = near.place();
-        let end = End::Promoted(Promoted::new(&place, make::open_store(&place)?)?);
+        let end = End::Promoted(Box::new(Promoted::new(&place, make::open_store(&place)?)?));
         Ok(Self::Mirror(Box::new(Mirror { end, looked: Mutex::default() })))
     }
 
@@ -73,8 +73,8 @@ impl Held {
 impl Mirror {
     pub(super) fn service(&self) -> &dyn MirrorService {
         match &self.end {
-            End::Local(mirror) => mirror,
-            End::Promoted(promoted) => promoted,
+            End::Local(mirror) => mirror.as_ref(),
+            End::Promoted(promoted) => promoted.as_ref(),
         }
     }
 

@@ -52,12 +52,11 @@ struct Packs<'a> {
 
 impl Packs<'_> {
     fn get(&mut self, name: &Id) -> Result<&PackReader, StoreError> {
-        match self.open.iter().position(|(open, _)| open == name) {
-            Some(at) => self.open.swap(0, at),
-            None => {
-                self.open.truncate(OPEN_PACKS - 1);
-                self.open.push_front((*name, PackReader::open(self.store.layout(), name)?));
-            }
+        if let Some(at) = self.open.iter().position(|(open, _)| open == name) {
+            self.open.swap(0, at);
+        } else {
+            self.open.truncate(OPEN_PACKS - 1);
+            self.open.push_front((*name, PackReader::open(self.store.layout(), name)?));
         }
         self.open.front().map(|(_, pack)| pack).ok_or(StoreError::Gone("no open pack"))
     }
@@ -83,8 +82,8 @@ impl Fetcher {
         let mut room = FRAME_MAX.saturating_sub(AROUND);
         for group in groups(mirror.store(), wanted)? {
             let packed = match &group.place {
-                Some(place) => self.from_pack(&mut packs, place, &group, room, answer.is_empty()),
-                None => self.from_memory(mirror, &group),
+                Some(place) => self.stored(&mut packs, place, &group, room, answer.is_empty()),
+                None => self.kept(mirror, &group),
             };
             match packed {
                 Err(error) if answer.is_empty() => return Err(error.into()),
@@ -101,7 +100,7 @@ impl Fetcher {
     }
 
     /// What is wanted of a block; nothing if that does not fit.
-    fn from_pack(
+    fn stored(
         &mut self,
         packs: &mut Packs<'_>,
         place: &Location,
@@ -149,7 +148,7 @@ impl Fetcher {
     }
 
     /// A chunk that is in no pack: the history of a promoted place has some in memory.
-    fn from_memory(&mut self, mirror: &Mirror, group: &Group) -> Result<Option<Packed>, StoreError> {
+    fn kept(&mut self, mirror: &Mirror, group: &Group) -> Result<Option<Packed>, StoreError> {
         let Some((_, chunk)) = group.chunks.first() else { return Ok(None) };
         let mut reader = mirror.service().reader()?;
         self.pack(BlockKind::Manifest, vec![*chunk], reader.read(chunk)?).map(Some)
