@@ -54,13 +54,17 @@ impl World {
 
     fn segment(&self, entries: &[Entry]) -> ChunkRef {
         let mut bytes = vec![0];
-        entries.iter().for_each(|entry| encode_entry(entry, &mut bytes).unwrap());
+        for entry in entries {
+            encode_entry(entry, &mut bytes).unwrap();
+        }
         self.node(&bytes)
     }
 
     fn inner(&self, level: u8, children: &[Child]) -> ChunkRef {
         let mut bytes = vec![level];
-        children.iter().for_each(|child| bin::encode(child, &mut bytes).unwrap());
+        for child in children {
+            bin::encode(child, &mut bytes).unwrap();
+        }
         self.node(&bytes)
     }
 
@@ -70,7 +74,9 @@ impl World {
             self.node(&bytes);
             Ok(())
         };
-        entries.iter().for_each(|entry| builder.push(entry, &mut sink).unwrap());
+        for entry in entries {
+            builder.push(entry, &mut sink).unwrap();
+        }
         builder.finish(&mut sink).unwrap()
     }
 

@@ -106,7 +106,8 @@ impl Pinned {
         if below == b"." && !path.starts_with(b"/") {
             return Some(RelPath::root());
         }
-        RelPath::new(below.strip_suffix(b"/").unwrap_or(below)).ok()
+        let plain = below.strip_suffix(b"/").filter(|plain| !plain.is_empty()).unwrap_or(below);
+        RelPath::new(plain).ok()
     }
 }
 

@@ -2,21 +2,28 @@
 
 use super::{Errands, serve};
 use crate::chunk::codec::Encoder;
+use crate::chunk::cut::Chunker;
 use crate::entry::{ChunkRef, Time};
+use crate::format::config::{Config, StoreId};
 use crate::format::pack::BlockKind;
 use crate::format::role::State;
 use crate::format::snapshot::{Kind, Totals};
 use crate::id::Id;
+use crate::mirror::end::End;
+use crate::mirror::near::Near;
 use crate::mirror::service::Draft;
 use crate::path::RelPath;
 use crate::remote::line::{Line, Options, Port};
-use crate::remote::message::{Answer, Ask, Event, Fault, Message, Opened, Packed, Part, Whereabouts};
+use crate::remote::message::{Answer, Ask, Event, Fault, Message, Opened, Packed, Part, Pull, Push, Whereabouts};
 use crate::remote::policy::Policy;
 use crate::store::block::Block;
 use std::io::pipe;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+
+#[path = "serve_fuzz_tests.rs"]
+mod fuzz;
 
 /// A client whose agent is a thread.
 struct Client {
@@ -270,6 +277,92 @@ fn messages_name_the_place_as_the_client_knows_it() {
     let store = Some(root.join("store").into_os_string().into_encoded_bytes());
     assert!(matches!(client.ask(Ask::Bind(Whereabouts { store, ..whereabouts(&place) })), Err(Fault::Refused(_))));
     assert!(matches!(client.ask(Ask::Open), Err(Fault::Refused(_))), "nothing is bound");
+    client.end().unwrap();
+}
+
+#[test]
+fn what_does_not_fit_into_an_answer_is_left_out_of_it() {
+    let (_scratch, place) = scratch();
+    let mut client = Client::bound(Policy::open(), &place);
+    client.done(Ask::Init(7));
+    client.open();
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut wanted = Vec::new();
+    for _ in 0..24 {
+        let bytes: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(1 << 20).collect();
+        let (block, chunks) = packed(BlockKind::Data, &[&bytes]);
+        client.send(Ask::Put(block));
+        wanted.extend(chunks);
+    }
+    (0..24).for_each(|_| assert!(matches!(client.receive().1, Ok(Answer::Done))));
+    client.done(Ask::Settle);
+    let mut rounds = 0;
+    while !wanted.is_empty() {
+        let Ok(Answer::Chunks(some)) = client.ask(Ask::Read(wanted.clone())) else { panic!() };
+        let got: Vec<ChunkRef> = some.iter().flat_map(|packed| packed.chunks.iter().map(|(_, chunk)| *chunk)).collect();
+        assert_eq!(got.first(), wanted.first());
+        wanted.retain(|chunk| !got.contains(chunk));
+        rounds += 1;
+    }
+    assert_eq!(rounds, 3, "8 blocks of 1 MiB and a little fit into an answer");
+    for bad in [Vec::new(), vec![ChunkRef { id: Id::of(b"x"), length: 1 }; 1025]] {
+        assert!(matches!(client.ask(Ask::Read(bad)), Err(Fault::Refused(_))));
+    }
+    client.end().unwrap();
+}
+
+#[test]
+fn a_history_is_pulled_from_the_client() {
+    let (_scratch, place) = scratch();
+    let mut client = Client::bound(Policy::open(), &place);
+    client.done(Ask::Init(7));
+    client.open();
+    let Ok(Answer::Look(look)) = client.ask(Ask::Look(everything())) else { panic!() };
+    assert!(matches!(client.ask(Ask::Commit(draft(look.taken.root))), Ok(Answer::Record(_))));
+    assert!(matches!(client.ask(Ask::BeginTurn), Ok(Answer::State(State::Empty))));
+    assert!(matches!(client.ask(Ask::Promote(1)), Ok(Answer::State(State::Promoted(1)))));
+    client.done(Ask::Close);
+    let near = Near { target: "elixir".to_owned(), path: place, label: None, store: None };
+    let history = near.history().unwrap();
+    let (_other_scratch, other) = scratch();
+    let mut taker = Client::bound(Policy::pinned(&other, false).unwrap(), &other);
+    let init = |config| Ask::InitAfterSwap { random: 8, name: "uhane:/store".to_owned(), config };
+    let bad = Config { chunker: Chunker { min: 0, average: 1, max: 2 }, ..history.config() };
+    assert!(taker.ask(init(bad)).is_err());
+    let asked = taker.send(init(history.config()));
+    let imported = loop {
+        let message = Message::decode(&taker.port.receive().unwrap().unwrap()).unwrap();
+        let push = |push| taker.port.send(&Message::Push(asked, Ok(push)).encode().unwrap()).unwrap();
+        match message {
+            Message::Pull(_, Pull::Past) => push(Push::Past(history.past().unwrap())),
+            Message::Pull(_, Pull::Record(n)) => push(Push::Bytes(history.record_bytes(n).unwrap())),
+            Message::Pull(_, Pull::Pack(id)) => {
+                let mut take = |bytes: &[u8]| {
+                    push(Push::Bytes(bytes.to_vec()));
+                    Ok(())
+                };
+                history.read_pack(&id, &mut take).unwrap();
+                push(Push::Bytes(Vec::new()));
+            }
+            Message::Answer(_, Ok(Answer::Imported(imported))) => break imported,
+            Message::Event(..) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((imported.snapshots, imported.damaged), (1, 0));
+    assert_eq!(taker.open().sequences, [1]);
+    taker.end().unwrap();
+    client.end().unwrap();
+}
+
+#[test]
+fn a_client_that_goes_in_the_middle_of_a_history_keeps_nobody_waiting() {
+    let (_scratch, place) = scratch();
+    let mut client = Client::bound(Policy::open(), &place);
+    let config = Config { store: StoreId(7), chunker: Chunker::default() };
+    client.send(Ask::InitAfterSwap { random: 8, name: String::new(), config });
+    let pull = Message::decode(&client.port.receive().unwrap().unwrap()).unwrap();
+    assert!(matches!(pull, Message::Pull(2, Pull::Past)));
     client.end().unwrap();
 }
 

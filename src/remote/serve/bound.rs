@@ -3,7 +3,6 @@
 //! What must stay true: the place is admitted anew for each question, so that what was put in its way meanwhile is seen.
 
 use super::fault::out_of_turn;
-use crate::format::snapshot::Record;
 use crate::fs::space::Need;
 use crate::id::Id;
 use crate::limits::RECORDS_BYTES;
