@@ -91,6 +91,10 @@ pub const FETCH_CHUNKS: usize = 1024;
 pub const FETCH_BYTES: u64 = 4 << 20;
 /// Plain bytes asked for before they are needed, of one store on another host.
 pub const AHEAD_BYTES: u64 = 32 << 20;
+/// The same of one reader that may pass some over.
+pub const READER_AHEAD_BYTES: u64 = 16 << 20;
+/// Answers to one request for content that say that a chunk cannot be had: then the rest are asked for one by one.
+pub const FETCH_FAULTS: usize = 4;
 /// Encoded bytes given to another host that it has not acknowledged.
 pub const PUT_BYTES: u64 = 32 << 20;
 /// Ids that a client still knows to have given.

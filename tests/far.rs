@@ -359,7 +359,7 @@ fn two_thousand_chunks_in_the_expected_order_cost_a_few_round_trips() {
 fn a_window_that_is_full_of_what_nobody_reads_makes_room() {
     let hosts = Hosts::new();
     let far = hosts.far();
-    let all = filled(&far, 320, 256 << 10);
+    let all = filled(&far, 200, 256 << 10);
     let mirror = far.open(&Silent).unwrap();
     ChunkSource::expect(mirror.as_ref(), all.clone());
     let mut reader = mirror.reader().unwrap();
@@ -368,7 +368,7 @@ fn a_window_that_is_full_of_what_nobody_reads_makes_room() {
     }
     // Several readers at once, all of everything.
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..2 {
             scope.spawn(|| {
                 let mut reader = mirror.reader().unwrap();
                 assert!(all.iter().all(|chunk| Id::of(reader.read(chunk).unwrap()) == chunk.id));

@@ -9,7 +9,7 @@ use super::fetch::{Fetch, From};
 use super::talk::Failure;
 use crate::entry::ChunkRef;
 use crate::id::Id;
-use crate::limits::{AHEAD_BYTES, FETCH_BYTES, FETCH_CHUNKS};
+use crate::limits::{AHEAD_BYTES, FETCH_BYTES, FETCH_CHUNKS, READER_AHEAD_BYTES};
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct Window<'t> {
     requests: VecDeque<Range<usize>>,
     /// Plain bytes that were asked for and not taken.
     held: u64,
+    /// As much of that as there may be.
+    most: u64,
     /// All before it was read or passed over, or is under way.
     until: usize,
     /// Chunks of the next request, of a window that has to find out whether reads follow it.
@@ -46,22 +48,22 @@ pub type Coming<'t> = (Arc<Fetch<'t>>, bool);
 impl<'t> Window<'t> {
     /// Of a whole store.
     pub fn sure() -> Self {
-        Self::new(None)
+        Self::new(None, AHEAD_BYTES)
     }
 
     /// Of one reader.
     pub fn careful() -> Self {
-        Self::new(Some(1))
+        Self::new(Some(1), READER_AHEAD_BYTES)
     }
 
-    fn new(step: Option<usize>) -> Self {
+    fn new(step: Option<usize>, most: u64) -> Self {
         let (slots, places, requests) = (Vec::new(), HashMap::new(), VecDeque::new());
-        Self { slots, places, requests, held: 0, until: 0, step, next: 0 }
+        Self { slots, places, requests, held: 0, most, until: 0, step, next: 0 }
     }
 
     /// These will be read in place of all that was expected; the first of them are asked for at once.
     pub fn replace(&mut self, from: From<'t, '_>, chunks: Vec<ChunkRef>) -> Result<(), Failure> {
-        *self = Self::new(self.step);
+        *self = Self::new(self.step, self.most);
         for chunk in chunks {
             self.add(chunk, 1, None);
         }
@@ -70,7 +72,7 @@ impl<'t> Window<'t> {
 
     /// These will be read before what is expected already.
     pub fn prepend(&mut self, chunks: &[ChunkRef]) {
-        let mut window = Self::new(self.step);
+        let mut window = Self::new(self.step, self.most);
         let rest = self.slots.drain(..).skip(self.next);
         let mut rest: Vec<Slot<'t>> = rest.filter(|slot| slot.left > 0).collect();
         rest.truncate(EXPECTED);
@@ -156,7 +158,7 @@ impl<'t> Window<'t> {
 
     /// Lets the oldest go that lies before `at`, while too much is held.
     fn make_room(&mut self, at: usize) {
-        while self.held.saturating_add(FETCH_BYTES) > AHEAD_BYTES
+        while self.held.saturating_add(FETCH_BYTES) > self.most
             && let Some(oldest) = self.requests.pop_front_if(|oldest| oldest.end <= at)
         {
             oldest.for_each(|slot| self.release(slot));
@@ -171,7 +173,7 @@ impl<'t> Window<'t> {
                 None => false,
             };
             self.make_room(self.next.saturating_sub(FETCH_CHUNKS));
-            if far || self.until >= self.slots.len() || self.held.saturating_add(FETCH_BYTES) > AHEAD_BYTES {
+            if far || self.until >= self.slots.len() || self.held.saturating_add(FETCH_BYTES) > self.most {
                 return Ok(());
             }
             self.request(from)?;

@@ -26,7 +26,7 @@ use crate::limits::{BLOCK_MAX, CACHE_MAX, DECODED_BLOCKS};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 const MAGIC: &[u8; 8] = b"BKUPNODE";
 const VERSION: u32 = 1;
@@ -41,7 +41,7 @@ const HEAD_MAX: usize = 4 << 20;
 /// The nodes of one store that are at hand.
 pub struct Nodes {
     path: Option<PathBuf>,
-    state: Mutex<State>,
+    state: RwLock<State>,
 }
 
 #[derive(Default)]
@@ -94,11 +94,11 @@ impl Nodes {
             state.known = state.nodes.keys().copied().collect();
         }
         state.fresh = folder.and_then(|folder| Scratch::nameless(folder).ok());
-        Self { path, state: Mutex::new(state) }
+        Self { path, state: RwLock::new(state) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the store is known to have a node.
@@ -115,7 +115,7 @@ impl Nodes {
     pub fn keep(&self, block: &Packed) {
         let kind = BlockHeader::decode(&block.header).map(|header| header.kind);
         if kind.is_ok_and(|kind| kind == BlockKind::Manifest) {
-            self.state().keep(block);
+            self.state.write().unwrap_or_else(PoisonError::into_inner).keep(block);
         }
     }
 

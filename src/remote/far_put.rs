@@ -48,7 +48,11 @@ impl Puts {
             block.chunks.iter().for_each(|(_, chunk)| state.remember(chunk.id));
         }
         let shared = Arc::clone(&self.shared);
-        talk.then(Ask::Put(block), move |answer| shared.acknowledged(bytes, answer))
+        let asked = talk.then(Ask::Put(block), move |answer| shared.acknowledged(bytes, answer));
+        if let Err(failure) = &asked {
+            self.shared.acknowledged(bytes, Err(failure.clone()));
+        }
+        asked
     }
 
     /// Waits until all that was given is durable.

@@ -9,6 +9,7 @@ use super::unpack::{Bytes, only, unpack};
 use crate::chunk::codec::Decoder;
 use crate::entry::ChunkRef;
 use crate::id::Id;
+use crate::limits::FETCH_FAULTS;
 use crate::store::Error;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -75,12 +76,19 @@ fn resolve<'t>(
     mut pending: Pending<'t>,
     decoder: &mut Decoder,
 ) -> Result<HashMap<Id, Bytes>, Failure> {
-    let mut come = HashMap::new();
+    let (mut come, mut faults) = (HashMap::new(), 0_usize);
     let wanted = chunks.iter().map(|chunk| (chunk.id, chunk.length)).collect();
     loop {
         let packed = match pending.wait() {
             Ok(Answer::Chunks(packed)) => packed,
             Ok(_) => return Err(from.talk.unfit()),
+            // The first of them cannot be had.
+            Err(Failure::Fault { .. }) if chunks.len() > 1 && faults < FETCH_FAULTS => {
+                faults = faults.saturating_add(1);
+                chunks.remove(0);
+                pending = from.talk.begin(Ask::Read(chunks.clone()))?;
+                continue;
+            }
             Err(Failure::Fault { .. }) => return Ok(come),
             Err(failure) => return Err(failure),
         };

@@ -340,3 +340,7 @@ impl From<Failure> for mirror::Error {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "talk_tests.rs"]
+mod tests;
