@@ -3,6 +3,9 @@
 //! [`ssh`] starts the program at the far end, [`stdio`] is the near side of one that was started so. Both give a [`line`](mod@line): checked
 //! frames ([`frame`]) both ways, in two ports that do not wait for each other. [`throttle`] is for `--bwlimit`.
 //!
+//! What is said on a line is in [`message`]. [`far`] asks: a place on another host is an end like one here; [`talk`] brings questions and answers together,
+//! [`ahead`] asks for content before it is needed, [`cache`] remembers manifests.
+//!
 //! What must stay true: nothing that comes over the pipe is believed, or allocated for, before its length and its checksum were looked at; no
 //! shell ever sees a path; a peer that is gone or silent ends in an error, never in waiting for ever.
 
@@ -29,6 +32,7 @@ pub mod talk;
 pub mod tell;
 pub mod throttle;
 pub mod unpack;
+mod words;
 
 use crate::path::shown_path;
 use std::io;

@@ -7,8 +7,8 @@
 use super::Error;
 use super::line::Port;
 use super::message::{Answer, Ask, Event, Fault, Message, Pull, Push};
+use super::words::fault_of;
 use crate::limits::EVENTS_WAITING;
-use crate::path::shown;
 use crate::store::history::History;
 use crate::{mirror, store};
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ pub enum Failure {
     #[error(transparent)]
     Line(#[from] Error),
     /// The other end says that it was not done.
-    #[error("{host}: {}", text(.fault))]
+    #[error("{host}: {}", .fault.text())]
     Fault {
         /// The other end.
         host: String,
@@ -223,7 +223,7 @@ impl Shared {
             };
             let known = match message {
                 Ok(Message::Answer(number, answer)) => self.answer(number, answer),
-                Ok(Message::Event(number, event)) => self.tell(number, Heard::Event(escaped(event))),
+                Ok(Message::Event(number, event)) => self.tell(number, Heard::Event(event.escaped())),
                 Ok(Message::Pull(number, pull)) => self.tell(number, Heard::Pull(pull)),
                 Ok(Message::Ask(..) | Message::Push(..)) | Err(_) => false,
             };
@@ -275,57 +275,13 @@ impl Shared {
     }
 }
 
-impl Fault {
-    fn escaped(self) -> Self {
-        let safe = |text: String| shown(text.as_bytes());
-        match self {
-            Self::Locked(text) => Self::Locked(safe(text)),
-            Self::Refused(text) => Self::Refused(safe(text)),
-            Self::NoSnapshot(number) => Self::NoSnapshot(number),
-            Self::Damaged(text) => Self::Damaged(safe(text)),
-            Self::Unreadable(text) => Self::Unreadable(safe(text)),
-            Self::Failed(text) => Self::Failed(safe(text)),
-        }
-    }
-}
-
-fn escaped(event: Event) -> Event {
-    let safe = |text: String| shown(text.as_bytes());
-    match event {
-        Event::Problem(path, text) => Event::Problem(path, safe(text)),
-        Event::Wrong(text) => Event::Wrong(safe(text)),
-        Event::Note(text) => Event::Note(safe(text)),
-        event @ (Event::Begin(..) | Event::Advance(..) | Event::Other(_)) => event,
-    }
-}
-
-fn text(fault: &Fault) -> String {
-    match fault {
-        Fault::NoSnapshot(number) => format!("there is no snapshot {number}"),
-        Fault::Locked(text)
-        | Fault::Refused(text)
-        | Fault::Damaged(text)
-        | Fault::Unreadable(text)
-        | Fault::Failed(text) => text.clone(),
-    }
-}
-
-/// What the other end is told of a history that cannot be read.
-fn fault_of(e: &store::Error) -> Fault {
-    match e {
-        store::Error::Unreadable(e) => Fault::Unreadable(e.to_string()),
-        e if e.is_damage() => Fault::Damaged(e.to_string()),
-        e => Fault::Failed(e.to_string()),
-    }
-}
-
 impl From<Failure> for store::Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Line(e) => Self::Lost(e.to_string()),
             Failure::Fault { fault: Fault::NoSnapshot(number), .. } => Self::NoSnapshot(number),
             Failure::Fault { host, fault } => {
-                Self::Far { host, message: text(&fault), damaged: matches!(fault, Fault::Damaged(_)) }
+                Self::Far { host, message: fault.text(), damaged: matches!(fault, Fault::Damaged(_)) }
             }
         }
     }
