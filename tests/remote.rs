@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop")]
 
-#[path = "far/wire.rs"]
+#[path = "remote/wire.rs"]
 mod wire;
 
 use backup::chunk::codec::Encoder;
