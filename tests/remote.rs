@@ -72,7 +72,7 @@ impl Hosts {
     }
 
     fn near(&self) -> Near {
-        Near { target: TARGET.to_owned(), path: self.at("near"), store: None }
+        Near { target: TARGET.to_owned(), path: self.at("near"), label: None, store: None }
     }
 
     fn far_after(&self, round_trip: Duration) -> FarEnd {

@@ -166,6 +166,10 @@ impl History for Ours {
         Config { store: StoreId(1), chunker: crate::chunk::cut::Chunker::default() }
     }
 
+    fn lengths(&self) -> Result<std::collections::BTreeMap<Id, u64>, store::Error> {
+        Ok(self.past()?.packs)
+    }
+
     fn past(&self) -> Result<Past, store::Error> {
         Ok(Past { seals: Vec::new(), packs: [(Id::of(b"pack"), 4)].into(), lost: Vec::new() })
     }
