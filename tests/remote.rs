@@ -72,7 +72,7 @@ impl Hosts {
     }
 
     fn near(&self) -> Near {
-        Near { target: TARGET.to_owned(), path: self.at("near"), label: None, store: None }
+        Near::new(TARGET, &self.at("near"), None)
     }
 
     fn far_after(&self, round_trip: Duration) -> FarEnd {
@@ -204,7 +204,9 @@ fn a_far_end_gives_the_same_answers_as_a_near_one_night_after_night() {
     let ends: [&dyn End; 2] = [&near, &far];
     let both = |what: &dyn Fn(&dyn End) -> String| assert_eq!(what(ends[0]), what(ends[1]));
     assert!(ends.map(|end| end.role().unwrap()) == [None, None]);
-    ends.iter().for_each(|end| end.init(7).unwrap());
+    for end in &ends {
+        end.init(7).unwrap();
+    }
     both(&|end| format!("{:?}", end.role().unwrap().map(|role| (role.store, role.state))));
     both(&|end| format!("{:?}", end.without_content(&[RelPath::root(), RelPath::new("no").unwrap()]).is_ok()));
     assert_eq!(far.mirror_around().unwrap().unwrap().root, far.name());

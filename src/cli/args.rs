@@ -97,7 +97,7 @@ pub(super) enum Command {
     },
     /// Serve a `backup` on another host, which starts this through ssh; not to be typed
     ///
-    /// In an authorized_keys file it can be the only thing that a key is good for: command="backup -agent --root /local/data",restrict
+    /// In the file `authorized_keys` it can be the only thing that a key is good for: `command="backup -agent --root /local/data",restrict`
     #[command(override_usage = "backup -agent [--root PATH] [--append-only]")]
     Agent(AgentArgs),
     /// List snapshots

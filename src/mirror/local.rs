@@ -30,6 +30,10 @@ use crate::tree::apply::{Applied, Target, apply};
 use crate::tree::plan::{Action, Plan, Survey, survey};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// So often a lock is tried that is waited for.
+const AGAIN: Duration = Duration::from_millis(50);
 
 pub(super) const README: &str = include_str!("README.txt");
 
@@ -52,6 +56,8 @@ pub struct Place<'a> {
     pub mirror: &'a Path,
     /// The store, where the table says another place than the usual one.
     pub store: Option<&'a Path>,
+    /// How long to wait for its lock.
+    pub patience: Duration,
 }
 
 impl Place<'_> {
@@ -66,7 +72,7 @@ impl LocalMirror {
         let home = Home::of(place.mirror);
         let Some(role) = home.read_role()? else { return Err(no_mirror(place, &home)) };
         check_role(&role, place)?;
-        let lock = lock(&home, place.mirror)?;
+        let lock = lock(&home, place)?;
         // Read again under the lock: a run that has just ended changed it.
         let role = home.read_role()?.unwrap_or(role);
         check_role(&role, place)?;
@@ -179,8 +185,17 @@ impl LocalMirror {
     }
 }
 
-pub(super) fn lock(home: &Home, mirror: &Path) -> Result<Lock, Error> {
-    Lock::take(&home.lock())?.ok_or_else(|| Error::Locked(shown_path(mirror)))
+pub(super) fn lock(home: &Home, place: &Place<'_>) -> Result<Lock, Error> {
+    let began = Instant::now();
+    loop {
+        if let Some(lock) = Lock::take(&home.lock())? {
+            return Ok(lock);
+        }
+        if began.elapsed() >= place.patience {
+            return Err(Error::Locked(shown_path(place.mirror)));
+        }
+        std::thread::sleep(AGAIN);
+    }
 }
 
 pub(super) fn not_together(store: &Path) -> Error {

@@ -53,7 +53,7 @@ pub(super) struct Locked {
 
 /// Opens the history of a place that was promoted.
 pub(super) fn history(promoted: &Place<'_>) -> Result<Locked, Error> {
-    let lock = lock(&Home::of(promoted.mirror), promoted.mirror)?;
+    let lock = lock(&Home::of(promoted.mirror), promoted)?;
     Ok(Locked { store: open_store(promoted)?, _lock: lock })
 }
 
@@ -115,7 +115,7 @@ fn make(place: &Place<'_>, from: Option<&dyn History>, random: u128, monitor: &d
     let home = Home::of(place.mirror);
     std::fs::create_dir_all(place.mirror).map_err(|e| FsError::new("make the mirror", place.mirror, e))?;
     durable::make_folder(home.root())?;
-    let _lock = lock(&home, place.mirror)?;
+    let _lock = lock(&home, place)?;
     // Another run may have made it while this one waited to begin.
     let before = home.read_role()?;
     if let Some(role) = &before {

@@ -20,6 +20,10 @@ use crate::store::import::Imported;
 use crate::tree::stage::MAKING;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// An agent that was hung up on has ended after this time.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// A place on this host.
 #[derive(Clone, Debug)]
@@ -32,12 +36,26 @@ pub struct Near {
     pub label: Option<String>,
     /// Its store, where the table says another place than the usual one.
     pub store: Option<PathBuf>,
+    /// How long to wait for its lock: who was hung up on may need a moment to end.
+    pub patience: Duration,
 }
 
 impl Near {
+    /// A place that this program was called for.
+    pub fn new(target: &str, path: &Path, store: Option<&Path>) -> Self {
+        let (target, path, store) = (target.to_owned(), path.to_owned(), store.map(Path::to_owned));
+        Self { target, path, label: None, store, patience: Duration::ZERO }
+    }
+
+    /// A place that an agent was called for from another host, where messages have to name it so.
+    #[must_use]
+    pub fn called(self, label: Option<String>) -> Self {
+        Self { label, patience: PATIENCE, ..self }
+    }
+
     /// For what works with it on this host.
     pub fn place(&self) -> Place<'_> {
-        Place { target: &self.target, mirror: &self.path, store: self.store.as_deref() }
+        Place { target: &self.target, mirror: &self.path, store: self.store.as_deref(), patience: self.patience }
     }
 
     fn home(&self) -> Home {

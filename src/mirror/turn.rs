@@ -17,6 +17,7 @@ use crate::monitor::Monitor;
 use crate::path::shown_path;
 use crate::scan::selection::Selection;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A place with a role, under its lock.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Turn {
     /// Takes the lock of a place that has a role, and reads the role.
     pub fn begin(place: &Place<'_>) -> Result<Self, Error> {
         let home = Home::of(place.mirror);
-        let lock = lock(&home, place.mirror)?;
+        let lock = lock(&home, place)?;
         let role = home.read_role()?;
         let gone = || Error::Refused(format!("{} is a mirror no more (nothing was written)", shown_path(place.mirror)));
         let role = role.ok_or_else(gone)?;
@@ -43,7 +44,7 @@ impl Turn {
     }
 
     fn place(&self) -> Place<'_> {
-        Place { target: &self.target, mirror: &self.mirror, store: self.store.as_deref() }
+        Place { target: &self.target, mirror: &self.mirror, store: self.store.as_deref(), patience: Duration::ZERO }
     }
 
     fn finish(&self, to: u64, selection: &Selection, monitor: &dyn Monitor) -> Result<Option<String>, Error> {

@@ -11,6 +11,7 @@ use super::restore::{self, Would, restore};
 use super::{Context, Error, run};
 use crate::format::bin;
 use crate::fs::clock;
+use crate::mirror::Error as MirrorError;
 use crate::mirror::end::End;
 use crate::mirror::near::Near;
 use crate::monitor::{Monitor, Phase};
@@ -37,6 +38,8 @@ pub(super) struct Errand {
     pub(super) folder: Vec<u8>,
     /// What the host of the table is called.
     pub(super) this_host: String,
+    /// What the table calls the host of this agent.
+    pub(super) home: String,
     /// SOURCE, as this agent finds it.
     pub(super) source: Side,
     /// MIRROR.
@@ -104,7 +107,7 @@ impl Errands for Runner<'_> {
         let ends = Ends { target: &target, source: source.as_ref(), mirror: mirror.as_ref() };
         let monitor = Sender(events);
         let context = Context { monitor: &monitor, now: clock::now(), random: errand.random };
-        let outcome = self.run(ends, errand.verb, context, events)?;
+        let outcome = self.run(ends, errand.verb.clone(), context, events).map_err(|fault| errand.named(fault))?;
         let mut bytes = Vec::new();
         bin::encode(&outcome, &mut bytes).map_err(|e| Fault::Failed(e.to_string()))?;
         Ok(bytes)
@@ -147,8 +150,8 @@ impl Runner<'_> {
             Side::Here(label, place) => {
                 let label = label.clone();
                 let store = place.store.as_deref().map(path).transpose()?;
-                let (name, path) = (target.name.clone(), path(&place.path)?);
-                Box::new(Near { target: name, path, label: Some(label), store })
+                let (name, path) = (&target.name, path(&place.path)?);
+                Box::new(Near::new(name, &path, store.as_deref()).called(Some(label)))
             }
             Side::Tunnel(host, place) => {
                 let tunnel = self.tunnel.clone();
@@ -157,6 +160,21 @@ impl Runner<'_> {
             }
             Side::Elsewhere(name) => Box::new(Elsewhere(name.clone())),
         })
+    }
+}
+
+impl Errand {
+    /// As the operator is to read it, who sees the words of two hosts: those of the mirror's end begin with its name, and refusals name the places.
+    fn named(&self, fault: Fault) -> Fault {
+        let is_named = |text: &str| match &self.mirror {
+            Side::Tunnel(host, _) => text.strip_prefix(host.as_str()).is_some_and(|rest| rest.starts_with(':')),
+            _ => false,
+        };
+        match fault {
+            Fault::Locked(place) if !is_named(&place) => Fault::Locked(format!("{}:{place}", self.home)),
+            Fault::Failed(text) if !is_named(&text) => Fault::Failed(format!("{}: {text}", self.home)),
+            other => other,
+        }
     }
 }
 
@@ -169,7 +187,7 @@ fn target(errand: &Errand) -> Result<Target, String> {
 
 fn fault(error: &Error) -> Fault {
     match error {
-        _ if error.is_locked() => Fault::Locked(error.to_string()),
+        Error::Mirror(MirrorError::Locked(place)) => Fault::Locked(place.clone()),
         Error::Refused(_) => Fault::Refused(error.to_string()),
         _ => Fault::Failed(error.to_string()),
     }

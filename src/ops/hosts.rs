@@ -3,6 +3,7 @@
 use super::approve::approve;
 use super::backup::{self, backup};
 use super::check::{self, check};
+use super::elsewhere::Elsewhere;
 use super::errand::{Errand, Outcome, Side, Verb};
 use super::places::Ends;
 use super::restore::{self, Would, restore};
@@ -11,6 +12,7 @@ use super::snapshots::{Listed, snapshots};
 use super::swap::{self, Tab, swap};
 use super::{Context, Error};
 use crate::format::bin;
+use crate::mirror::Error as MirrorError;
 use crate::mirror::end::End;
 use crate::mirror::near::Near;
 use crate::monitor::Monitor;
@@ -18,11 +20,11 @@ use crate::place::{Place, same_host};
 use crate::remote;
 use crate::remote::far::{Connection, FarEnd};
 use crate::remote::line;
-use crate::remote::message::{Answer, Ask, Event, Whereabouts};
+use crate::remote::message::{Answer, Ask, Event, Fault, Whereabouts};
 use crate::remote::policy::Policy;
 use crate::remote::serve::serve;
 use crate::remote::ssh::{self, Far};
-use crate::remote::talk::Talk;
+use crate::remote::talk::{Failure, Talk};
 use crate::remote::throttle::Throttle;
 use crate::table::Target;
 use std::ffi::OsString;
@@ -44,8 +46,11 @@ pub struct Hosts {
     /// Where manifests are kept to be read again.
     pub cache: Option<PathBuf>,
     /// Receives what the programs on other hosts write to standard error: host and line.
-    pub tell: Arc<dyn Fn(&str, &str) + Send + Sync>,
+    pub tell: Arc<Tell>,
 }
+
+/// Receives a host and what was written there.
+pub type Tell = dyn Fn(&str, &str) + Send + Sync;
 
 /// Which end of a target.
 #[derive(Clone, Copy)]
@@ -65,7 +70,8 @@ impl Hosts {
         let Some(host) = far_host(target.source_path(), &target.source) else {
             return self.with(target, |ends| backup(ends, options, context));
         };
-        match self.send(host, target, None, Verb::Backup(options), context, &mut |_| {})? {
+        let errand = self.errand(host, target, None, Verb::Backup(options), context);
+        match self.send(host, target, &errand, context, &mut |_| {})? {
             Outcome::Backup(report) => Ok(*report),
             _ => Err(not_the_answer(host)),
         }
@@ -86,7 +92,8 @@ impl Hosts {
             Some(place) => place.host.as_deref().filter(|_| !place.is_local(&self.this_host)),
         };
         let Some(host) = host else { return self.with(target, |ends| restore(ends, &options, context, would)) };
-        match self.send(host, target, to, Verb::Restore(options), context, would)? {
+        let errand = self.errand(host, target, to, Verb::Restore(options), context);
+        match self.send(host, target, &errand, context, would)? {
             Outcome::Restore(report) => Ok(*report),
             _ => Err(not_the_answer(host)),
         }
@@ -97,13 +104,14 @@ impl Hosts {
         let Some(host) = far_host(target.source_path(), &target.source) else {
             return self.with(target, |ends| check(ends, data, context));
         };
-        match self.send(host, target, None, Verb::Check(data), context, &mut |_| {}) {
+        let errand = self.errand(host, target, None, Verb::Check(data), context);
+        match self.send(host, target, &errand, context, &mut |_| {}) {
             Ok(Outcome::Check(report)) => Ok(report),
             Ok(_) => Err(not_the_answer(host)),
             Err(Error::Unreached(e)) => {
                 context.monitor.note(&format!("{e}; SOURCE was not compared"));
-                let place = target.source.to_string();
-                self.with_ends(target, Box::new(super::elsewhere::Elsewhere(place)), |ends| check(ends, data, context))
+                let source = Elsewhere(target.source.to_string());
+                self.with_ends(target, &source, |ends| check(ends, data, context))
             }
             Err(e) => Err(e),
         }
@@ -126,17 +134,17 @@ impl Hosts {
 
     /// Carries out a verb here, with both ends, wherever they are.
     fn with<T>(&self, target: &Target, verb: impl FnOnce(Ends<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        self.with_ends(target, self.end(target, Which::Source), verb)
+        self.with_ends(target, self.end(target, Which::Source).as_ref(), verb)
     }
 
     fn with_ends<T>(
         &self,
         target: &Target,
-        source: Box<dyn End>,
+        source: &dyn End,
         verb: impl FnOnce(Ends<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mirror = self.end(target, Which::Mirror);
-        verb(Ends { target, source: source.as_ref(), mirror: mirror.as_ref() })
+        verb(Ends { target, source, mirror: mirror.as_ref() })
     }
 
     fn end(&self, target: &Target, which: Which) -> Box<dyn End> {
@@ -145,8 +153,7 @@ impl Hosts {
             Which::Mirror => (target.mirror_path(), &target.mirror, target.store_path()),
         };
         let Some(host) = far_host(path, place) else {
-            let path = path.unwrap_or(&place.path).to_owned();
-            return Box::new(Near { target: target.name.clone(), path, label: None, store: store.map(Path::to_owned) });
+            return Box::new(Near::new(&target.name, path.unwrap_or(&place.path), store));
         };
         let (hosts, rsh, host) = (self.clone(), target.rsh.clone(), host.to_owned());
         let name = host.clone();
@@ -168,38 +175,41 @@ impl Hosts {
         Far::start(host, rsh, self.rsh.as_deref(), options)
     }
 
-    /// Has a verb carried out on another host.
+    /// A verb for the agent on `host`, which writes to `to` if that is given.
+    fn errand(&self, host: &str, target: &Target, to: Option<&Place>, verb: Verb, context: Context<'_>) -> Errand {
+        // There is one tunnel, and it leads to the mirror.
+        let source = match self.side(host, target, Which::Source) {
+            Side::Tunnel(..) if to.is_some() => Side::Elsewhere(target.source.to_string()),
+            source => source,
+        };
+        Errand {
+            entry: target.entry(),
+            folder: self.folder.as_os_str().as_bytes().to_vec(),
+            this_host: self.this_host.clone(),
+            home: host.to_owned(),
+            source,
+            mirror: self.side(host, target, Which::Mirror),
+            random: context.random,
+            verb,
+        }
+    }
+
+    /// Has an errand carried out on another host.
     fn send(
         &self,
         host: &str,
         target: &Target,
-        to: Option<&Place>,
-        verb: Verb,
+        errand: &Errand,
         context: Context<'_>,
         would: &mut dyn FnMut(Would),
     ) -> Result<Outcome, Error> {
-        let (source, mirror) = (self.side(host, target, Which::Source), self.side(host, target, Which::Mirror));
-        // There is one tunnel, and it leads to the mirror.
-        let source = match source {
-            Side::Tunnel(..) if to.is_some() => Side::Elsewhere(target.source.to_string()),
-            source => source,
-        };
-        let is_tunnel = matches!(mirror, Side::Tunnel(..));
-        let errand = Errand {
-            entry: target.entry(),
-            folder: self.folder.as_os_str().as_bytes().to_vec(),
-            this_host: self.this_host.clone(),
-            source,
-            mirror,
-            random: context.random,
-            verb,
-        };
+        let is_tunnel = matches!(errand.mirror, Side::Tunnel(..));
         let mut bytes = Vec::new();
-        bin::encode(&errand, &mut bytes).map_err(|e| Error::Refused(e.to_string()))?;
+        bin::encode(errand, &mut bytes).map_err(|e| Error::Refused(e.to_string()))?;
         std::thread::scope(|scope| {
             // Both hosts are called at the same time.
             let mirror = || is_tunnel.then(|| self.mirror_port(target)).transpose();
-            let mirror = std::thread::Builder::new().spawn_scoped(scope, mirror).map_err(no_thread)?;
+            let mirror = std::thread::Builder::new().spawn_scoped(scope, mirror).map_err(|e| no_thread(&e))?;
             let far = self.reach(host, target.rsh.as_ref()).map_err(Error::Unreached)?;
             let tunnel = far.tunnel();
             let joined = std::thread::Builder::new().spawn_scoped(scope, move || {
@@ -213,7 +223,7 @@ impl Hosts {
                 tunnel.close();
                 reached.and(joined)
             });
-            let joined = joined.map_err(no_thread)?;
+            let joined = joined.map_err(|e| no_thread(&e))?;
             let talk = Talk::new(host.to_owned(), far.talk()).map_err(Error::Unreached)?;
             let answer = talk.ask(Ask::Errand(bytes), &mut |event| hear(event, context.monitor, would));
             far.tunnel().close();
@@ -222,8 +232,8 @@ impl Hosts {
                 (Ok(Answer::Carried(bytes)), _) => outcome(&bytes, host),
                 (Ok(_), _) => Err(not_the_answer(host)),
                 // The agent only knows that its tunnel ended; here is known why.
-                (Err(_), Err(e)) => Err(Error::Remote(e)),
-                (Err(e), Ok(())) => Err(Error::Mirror(e.into())),
+                (Err(_), Err(e)) | (Err(Failure::Line(e)), Ok(())) => Err(Error::Remote(e)),
+                (Err(Failure::Fault { fault, .. }), Ok(())) => Err(told(fault)),
             }
         })
     }
@@ -291,10 +301,21 @@ fn outcome(bytes: &[u8], host: &str) -> Result<Outcome, Error> {
     bin::decode(&mut rest, "a report").map_err(|_| not_the_answer(host))
 }
 
+/// What an agent says of its errand names the hosts already.
+fn told(fault: Fault) -> Error {
+    match fault {
+        Fault::Locked(place) => Error::Mirror(MirrorError::Locked(place)),
+        Fault::NoSnapshot(number) => Error::Store(crate::store::Error::NoSnapshot(number)),
+        Fault::Refused(text) | Fault::Damaged(text) | Fault::Unreadable(text) | Fault::Failed(text) => {
+            Error::Refused(text)
+        }
+    }
+}
+
 fn not_the_answer(host: &str) -> Error {
     Error::Refused(format!("{host}: the agent there answered something else than was asked"))
 }
 
-fn no_thread(e: std::io::Error) -> Error {
+fn no_thread(e: &std::io::Error) -> Error {
     crate::source::Error::Threads(e.to_string()).into()
 }

@@ -6,7 +6,7 @@ use crate::fs::dir::Dir;
 use crate::fs::space::Need;
 use crate::mirror::end::End;
 use crate::mirror::service::MirrorService;
-use crate::path::{RelPath, shown_path};
+use crate::path::RelPath;
 use crate::place::Place;
 use crate::scan::selection::Selection;
 use crate::store::import::Imported;
@@ -130,12 +130,9 @@ impl<'t> Ends<'t> {
 }
 
 /// Opens the root of a tree that an operator named.
-pub fn open_tree(path: &Path, what: &str) -> Result<Arc<Dir>, Error> {
+pub fn open_tree(path: &Path, what: &str, name: &str) -> Result<Arc<Dir>, Error> {
     let opened = Dir::open(path);
     opened.map(Arc::new).map_err(|e| {
-        Error::Refused(format!(
-            "{what} {} cannot be opened: {e}; is it mounted? (nothing was written)",
-            shown_path(path)
-        ))
+        Error::Refused(format!("{what} {name} cannot be opened: {e}; is it mounted? (nothing was written)"))
     })
 }

@@ -133,16 +133,17 @@ fn from(
     would: &mut dyn FnMut(Would),
 ) -> Result<Report, Error> {
     let (place, what) = destination(ends, options)?;
+    let name = if options.to.is_none() { ends.source.name() } else { shown_path(place) };
     let record = choose(ends, mirror, options, context)?;
     let selection = selection(ends, &record, options)?;
-    let end = Near { target: ends.target.name.clone(), path: place.to_owned(), label: None, store: None };
+    let end = Near::new(&ends.target.name, place, None);
     guards::place_is_no_mirror(&end, ends, selection.tops())?;
     require_paths(mirror, &record, &options.paths)?;
     if options.to.is_some() && !options.dry_run {
         std::fs::create_dir_all(place).map_err(|e| FsError::new("make the folder", place, e))?;
     }
     let absent = options.dry_run && options.to.is_some() && !durable::exists(place)?;
-    let root = open_tree(if absent { Path::new("/proc/self/fdinfo") } else { place }, what)?;
+    let root = open_tree(if absent { Path::new("/proc/self/fdinfo") } else { place }, what, &name)?;
     let parent = mirror.newest(|record| record.kind != Kind::Rescue)?.filter(|_| options.to.is_none());
     let run = Run { mirror, place, root, selection, options, record, context, parent };
     if options.dry_run { run.dry(would) } else { run.carry_out() }

@@ -39,7 +39,7 @@ pub(super) fn before_a_run(
     let there = ends.mirror.here().and_then(|path| Dir::open(path).ok()).filter(|_| is_first).map(Arc::new);
     let mut need = estimate(source, selection, parent, there)?;
     // How much of the source a tree behind a pipe has already is seen when it is looked at.
-    if is_first && ends.mirror.here().is_none() {
+    if is_first && ends.mirror.here().is_none() && matches!(ends.mirror.without_content(&ends.dirs()), Ok(None)) {
         need.tree = Need::default();
     }
     need.tree = need.tree.without(ends.mirror.room(false)?.staged);

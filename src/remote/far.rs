@@ -170,7 +170,7 @@ impl End for FarEnd {
     }
 
     fn room_for_history(&self, from: &dyn History) -> Result<Need, Error> {
-        match self.ask(Ask::RoomForHistory(from.past()?.packs))? {
+        match self.ask(Ask::RoomForHistory(from.lengths()?))? {
             Answer::Need(need) => Ok(need),
             _ => self.unfit(),
         }

@@ -322,7 +322,7 @@ fn a_history_is_pulled_from_the_client() {
     assert!(matches!(client.ask(Ask::BeginTurn), Ok(Answer::State(State::Empty))));
     assert!(matches!(client.ask(Ask::Promote(1)), Ok(Answer::State(State::Promoted(1)))));
     client.done(Ask::Close);
-    let near = Near { target: "elixir".to_owned(), path: place, label: None, store: None };
+    let near = Near::new("elixir", &place, None);
     let history = near.history().unwrap();
     let (_other_scratch, other) = scratch();
     let mut taker = Client::bound(Policy::pinned(&other, false).unwrap(), &other);

@@ -54,7 +54,7 @@ fn a_first_night_for_which_the_disk_is_too_small_is_refused() {
         let site = Site::new();
         let _disk = Disk::new(&site.mirror(""), megabytes, mkfs);
         fill(&site, megabytes * 10, 1);
-        refused(&site, "-backup --init data", &["mirror: ", " MB are needed (", " MB are free. Make room there"]);
+        refused(&site, "-backup --init data", &["/mirror: ", " MB are needed (", " MB are free. Make room there"]);
         assert!(!site.mirror(".backup").exists());
         for n in 20..megabytes * 10 {
             fs::remove_file(site.src(format!("d/{n}"))).unwrap();

@@ -40,7 +40,7 @@ impl<'a> Bound<'a> {
     pub(super) fn near(&self) -> Result<Near, Fault> {
         let admit = |path: &[u8]| self.policy.admit(Path::new(OsStr::from_bytes(path)));
         let store: Option<PathBuf> = self.place.store.as_deref().map(admit).transpose()?;
-        Ok(Near { target: self.place.target.clone(), path: admit(&self.place.path)?, label: None, store })
+        Ok(Near::new(&self.place.target, &admit(&self.place.path)?, store.as_deref()).called(None))
     }
 
     /// Answers what needs nothing open.

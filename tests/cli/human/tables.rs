@@ -326,23 +326,30 @@ fn init_on_a_mirror_that_exists_changes_nothing() {
 }
 
 #[test]
-fn a_place_on_another_host_is_refused_in_one_line() {
+fn a_host_that_cannot_be_reached_is_told_in_one_line() {
     let site = Site::new();
-    for (source, mirror, message) in [
-        ("far:/s", "m", "data: SOURCE far:/s is on another host, which this version cannot reach"),
-        ("src", "far:/m", "data: MIRROR far:/m is on another host, which this version cannot reach"),
-    ] {
-        let table = format!("TARGET data\nSOURCE {source}\nMIRROR {mirror}\nDIR d\n");
+    for (source, mirror) in [("far:/s", "m"), ("src", "far:/m")] {
+        let table = format!("TARGET data\nSOURCE {source}\nMIRROR {mirror}\nDIR d\nRSH /no/such/ssh\n");
         fs::write(site.path("backup.tab"), table).unwrap();
-        for words in
-            ["-backup data", "-backup --init data", "-restore data", "-check data", "-snapshots data", "-approve data"]
-        {
-            let ran = refused(&site, words, &[""], &[message]);
+        let words: &[&str] = match mirror {
+            "m" => &["-backup data", "-backup --init data", "-restore data"],
+            _ => &[
+                "-backup data",
+                "-backup --init data",
+                "-restore data",
+                "-check data",
+                "-snapshots data",
+                "-approve data",
+            ],
+        };
+        for words in words {
+            let message = "data: cannot reach far by /no/such/ssh: No such file or directory";
+            let ran =
+                refused(&site, words, &[""], &[message, "(install it, or name another program in RSH or BACKUP_RSH)"]);
             assert_eq!(ran.err.lines().count(), 1, "{ran}");
         }
         site.run("-status data").ended(0);
     }
-    typed(&site, "-restore data --to uhane:/tmp/x").ended(64).warns(&["uhane:/tmp/x", "another host"]);
 }
 
 #[test]
