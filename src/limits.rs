@@ -111,6 +111,8 @@ pub const FRAME_MAX: usize = BLOCK_MAX + (1 << 20);
 pub const PORT_FRAMES: usize = 64;
 /// ... and their bytes, but for one frame more.
 pub const PORT_BYTES: usize = 16 << 20;
+/// Manifest nodes that are kept in memory for a client, where nothing may be written: bytes.
+pub const KEPT_NODES: u64 = 512 << 20;
 /// Questions of one client that wait for their turn...
 pub const WAITING: usize = 1024;
 /// ... and their bytes, but for one more.

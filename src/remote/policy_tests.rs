@@ -39,122 +39,23 @@ fn path(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
+/// Paths, between bars.
+const PATHS: &str = "|/|//|///|/.|/..|/../..|..|../|../root|./..|a/..|a/../..|a/../../secret|a/./b|./a|././|a//b|//a|/etc|/etc/passwd|\
+    /proc/self/root|/proc/self/fd/0|/proc/self/cwd|/dev/null|$HOME/..|`id`/..|out|out/|out/x|a/out|a/out/x|a/up|a/up/up|here|here/a|dangling|\
+    dangling/x|magic|magic/etc|file|file/|file/x|\0|a\0|a\0/../..|a/..\0|/a/../..";
+/// What comes after the name of the root.
+const AFTER: &str = "x|.|..|/..|/../|/../secret|/a/..|/a/../..|/./a|/.|//|//a|/a//b|/\0|\0|\0/a|/a\0b|/out|/out/|/out/mark|/a/out|/a/out/x|\
+    /a/up|/a/up/a|/here|/here/|/here/here/a|/dangling|/dangling/x|/magic|/magic/etc/passwd|/file|/file/|/file/x| |\n|%2e%2e|\\..|/../root/a|\
+    /../rootx|/...//|-x";
+/// What lies beside the root.
+const BESIDE: &str = "rootx|root.|secret||.|..|roo|ROOT|root/../secret|./root|/root|root/a/../../secret";
+
 /// Two hundred and more ways out.
 fn hostile(outside: &Path, root: &Path) -> Vec<Vec<u8>> {
     let (outside, root) = (outside.as_os_str().as_bytes(), root.as_os_str().as_bytes());
-    let mut all: Vec<Vec<u8>> = [
-        "",
-        "/",
-        "//",
-        "///",
-        "/.",
-        "/..",
-        "/../..",
-        "..",
-        "../",
-        "../root",
-        "./..",
-        "a/..",
-        "a/../..",
-        "a/../../secret",
-        "a/./b",
-        "./a",
-        "././",
-        "a//b",
-        "//a",
-        "/etc",
-        "/etc/passwd",
-        "/proc/self/root",
-        "/proc/self/fd/0",
-        "/proc/self/cwd",
-        "/dev/null",
-        "$HOME/..",
-        "`id`/..",
-        "out",
-        "out/",
-        "out/x",
-        "a/out",
-        "a/out/x",
-        "a/up",
-        "a/up/up",
-        "here",
-        "here/a",
-        "dangling",
-        "dangling/x",
-        "magic",
-        "magic/etc",
-        "file",
-        "file/",
-        "file/x",
-        "\0",
-        "a\0",
-        "a\0/../..",
-        "a/..\0",
-        "/a/../..",
-    ]
-    .iter()
-    .map(|text| text.as_bytes().to_vec())
-    .collect();
-    let after: [&[u8]; 42] = [
-        b"x",
-        b".",
-        b"..",
-        b"/..",
-        b"/../",
-        b"/../secret",
-        b"/a/..",
-        b"/a/../..",
-        b"/./a",
-        b"/.",
-        b"//",
-        b"//a",
-        b"/a//b",
-        b"/\0",
-        b"\0",
-        b"\0/a",
-        b"/a\0b",
-        b"/out",
-        b"/out/",
-        b"/out/mark",
-        b"/a/out",
-        b"/a/out/x",
-        b"/a/up",
-        b"/a/up/a",
-        b"/here",
-        b"/here/",
-        b"/here/here/a",
-        b"/dangling",
-        b"/dangling/x",
-        b"/magic",
-        b"/magic/etc/passwd",
-        b"/file",
-        b"/file/",
-        b"/file/x",
-        b" ",
-        b"\n",
-        b"%2e%2e",
-        b"\\..",
-        b"/../root/a",
-        b"/../rootx",
-        b"/...//",
-        b"-x",
-    ];
-    all.extend(after.iter().map(|after| [root, after].concat()));
-    let names: [&[u8]; 12] = [
-        b"rootx",
-        b"root.",
-        b"secret",
-        b"",
-        b".",
-        b"..",
-        b"roo",
-        b"ROOT",
-        b"root/../secret",
-        b"./root",
-        b"/root",
-        b"root/a/../../secret",
-    ];
-    all.extend(names.iter().map(|name| [outside, b"/", name].concat()));
+    let mut all: Vec<Vec<u8>> = PATHS.split('|').map(|path| path.as_bytes().to_vec()).collect();
+    all.extend(AFTER.split('|').map(|after| [root, after.as_bytes()].concat()));
+    all.extend(BESIDE.split('|').map(|name| [outside, b"/", name.as_bytes()].concat()));
     for depth in 1..=30 {
         all.push("../".repeat(depth).into_bytes());
         all.push([root, "/..".repeat(depth).as_bytes()].concat());

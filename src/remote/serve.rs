@@ -231,7 +231,7 @@ impl<'a> Desk<'a> {
                     Some(prover) => prover,
                     None => prover.insert(Prover::new()?),
                 };
-                prover.put(packed, held.mirror()?.service())?;
+                held.mirror()?.put(prover.prove(packed)?)?;
                 Ok(Answer::Done)
             }
             Ask::Role

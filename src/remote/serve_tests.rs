@@ -265,6 +265,45 @@ fn an_agent_that_only_adds_makes_nothing_live_data() {
 }
 
 #[test]
+fn a_store_elsewhere_below_the_root_is_linked_by_its_own_name() {
+    let (_scratch, place) = scratch();
+    let root = place.parent().unwrap();
+    let store = root.join("disk/store");
+    let mut client = Client::of(Policy::pinned(root, false).unwrap());
+    let elsewhere = Some(store.as_os_str().as_bytes().to_vec());
+    client.ask(Ask::Bind(Whereabouts { store: elsewhere, ..whereabouts(&place) })).unwrap();
+    assert!(matches!(client.ask(Ask::Room(true)), Ok(Answer::Room(room)) if room.tree.device == room.store.device));
+    client.done(Ask::Init(7));
+    assert!(store.join("config").is_file());
+    assert!(matches!(client.ask(Ask::BeginTurn), Ok(Answer::State(State::Empty))));
+    let link = place.join(".backup/store");
+    let Ok(Answer::Why(Some(told))) = client.ask(Ask::LinkStore) else { panic!() };
+    assert_eq!((told, std::fs::read_link(&link).unwrap()), (link.display().to_string(), store));
+    let Ok(Answer::Around(Some(around))) = client.ask(Ask::MirrorAround) else { panic!() };
+    assert_eq!((around.root, around.is_place), (place.display().to_string(), true));
+    client.end().unwrap();
+}
+
+#[test]
+fn the_history_of_a_promoted_place_is_read_and_what_is_put_to_it_stays_in_memory() {
+    let (_scratch, place) = scratch();
+    let mut client = Client::bound(Policy::open(), &place);
+    client.done(Ask::Init(7));
+    assert!(matches!(client.ask(Ask::BeginTurn), Ok(Answer::State(State::Empty))));
+    assert!(matches!(client.ask(Ask::Promote(0)), Ok(Answer::State(State::Promoted(0)))));
+    assert!(matches!(client.ask(Ask::OpenPromoted), Ok(Answer::Opened(_))));
+    let (node, chunks) = packed(BlockKind::Manifest, &[b"a node"]);
+    client.done(Ask::Put(node));
+    client.done(Ask::Settle);
+    let Ok(Answer::Chunks(read)) = client.ask(Ask::Read(chunks.clone())) else { panic!() };
+    assert_eq!(read[0].chunks, [(0, chunks[0])]);
+    assert!(matches!(client.ask(Ask::Commit(draft(chunks[0]))), Err(Fault::Refused(_))));
+    assert!(matches!(client.ask(Ask::Look(everything())), Err(Fault::Refused(_))));
+    client.end().unwrap();
+    assert_eq!(std::fs::read_dir(place.join(".backup/store/packs")).unwrap().count(), 0);
+}
+
+#[test]
 fn messages_name_the_place_as_the_client_knows_it() {
     let (_scratch, place) = scratch();
     let root = place.parent().unwrap();

@@ -3,9 +3,11 @@
 
 use super::fault::out_of_turn;
 use crate::entry::ChunkRef;
+use crate::format::pack::BlockKind;
 use crate::format::role::{Role, State};
 use crate::format::snapshot::{Kind, Record};
-use crate::limits::{OPENED_RECORDS, OPENED_SEARCH, RECORDS_BYTES};
+use crate::id::Id;
+use crate::limits::{KEPT_NODES, OPENED_RECORDS, OPENED_SEARCH, RECORDS_BYTES};
 use crate::mirror::admit;
 use crate::mirror::local::LocalMirror;
 use crate::mirror::look::Look;
@@ -16,7 +18,9 @@ use crate::mirror::service::{Draft, MirrorService};
 use crate::mirror::turn::Turn;
 use crate::monitor::Monitor;
 use crate::remote::message::{Fault, Opened};
+use crate::store::block::Block;
 use crate::store::{Error as StoreError, Store};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// What is open.
@@ -33,6 +37,8 @@ pub(super) struct Mirror {
     end: End,
     /// What the last look found, and whether it was one that wrote nothing.
     looked: Mutex<Option<(Look, bool)>>,
+    /// Bytes that were put and that are kept in memory.
+    kept: AtomicU64,
 }
 
 enum End {
@@ -44,14 +50,14 @@ impl Held {
     /// Opens a mirror.
     pub(super) fn open(near: &Near, monitor: &dyn Monitor) -> Result<Self, Fault> {
         let end = End::Local(Box::new(LocalMirror::open(&near.place(), monitor)?));
-        Ok(Self::Mirror(Box::new(Mirror { end, looked: Mutex::default() })))
+        Ok(Self::Mirror(Box::new(Mirror { end, looked: Mutex::default(), kept: AtomicU64::new(0) })))
     }
 
     /// Opens the history of a promoted place.
     pub(super) fn open_promoted(near: &Near) -> Result<Self, Fault> {
         let place = near.place();
         let end = End::Promoted(Box::new(Promoted::new(&place, make::open_store(&place)?)?));
-        Ok(Self::Mirror(Box::new(Mirror { end, looked: Mutex::default() })))
+        Ok(Self::Mirror(Box::new(Mirror { end, looked: Mutex::default(), kept: AtomicU64::new(0) })))
     }
 
     /// Takes the lock of a place with a role.
@@ -83,6 +89,24 @@ impl Mirror {
             End::Local(mirror) => mirror.store(),
             End::Promoted(promoted) => promoted.store(),
         }
+    }
+
+    /// Takes a block that was proved, unless all of it is there.
+    pub(super) fn put(&self, block: Block) -> Result<(), Fault> {
+        let ids: Vec<Id> = block.chunks.iter().map(|chunk| chunk.id).collect();
+        if !self.service().missing(block.kind, &ids)?.contains(&true) {
+            return Ok(());
+        }
+        if matches!(self.end, End::Promoted(_)) && block.kind == BlockKind::Manifest {
+            let kept = self.kept.fetch_add(block.plain(), Ordering::Relaxed);
+            if kept.saturating_add(block.plain()) > KEPT_NODES {
+                return Err(Fault::Failed(
+                    "there is too much that is new: nothing can be put into this history, and no more be remembered"
+                        .to_owned(),
+                ));
+            }
+        }
+        Ok(self.service().put(block)?)
     }
 
     /// Proves what a client wants to be a snapshot. Where there are none to be, the refusal comes from there.

@@ -6,7 +6,6 @@ use crate::format::pack::BlockHeader;
 use crate::id::Id;
 use crate::remote::message::{Fault, Packed};
 use crate::store::block::Block;
-use crate::store::chunks::ChunkStore;
 
 /// Proves blocks. One a thread, for its buffers.
 pub(super) struct Prover {
@@ -18,16 +17,6 @@ impl Prover {
     pub(super) fn new() -> Result<Self, Fault> {
         let decoder = Decoder::new().map_err(|e| Fault::Failed(e.to_string()))?;
         Ok(Self { decoder, plain: Vec::new() })
-    }
-
-    /// Puts a block into the store, unless all of it is there.
-    pub(super) fn put(&mut self, packed: Packed, store: &dyn ChunkStore) -> Result<(), Fault> {
-        let block = self.prove(packed)?;
-        let ids: Vec<Id> = block.chunks.iter().map(|chunk| chunk.id).collect();
-        if store.missing(block.kind, &ids)?.contains(&true) {
-            store.put(block)?;
-        }
-        Ok(())
     }
 
     /// A block whose header, lengths, bytes and ids fit each other.
