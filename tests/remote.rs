@@ -197,6 +197,16 @@ fn tree(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     items.map(|item| (item.path().strip_prefix(root).unwrap().to_owned(), bytes(item.path()))).collect()
 }
 
+/// All entries of the fourth night, whose content was read.
+fn read_back(end: &dyn End) -> Vec<Entry> {
+    let mirror = end.open(&Silent).unwrap();
+    let all = entries(mirror.as_ref(), mirror.record(4).unwrap().root);
+    let (mut reader, wanted) = (mirror.reader().unwrap(), chunks(&all));
+    ChunkSource::expect(mirror.as_ref(), wanted.clone());
+    assert!(wanted.len() > 300 && wanted.iter().all(|chunk| Id::of(reader.read(chunk).unwrap()) == chunk.id));
+    all
+}
+
 #[test]
 fn a_far_end_gives_the_same_answers_as_a_near_one_night_after_night() {
     let hosts = Hosts::new();
@@ -204,7 +214,7 @@ fn a_far_end_gives_the_same_answers_as_a_near_one_night_after_night() {
     let ends: [&dyn End; 2] = [&near, &far];
     let both = |what: &dyn Fn(&dyn End) -> String| assert_eq!(what(ends[0]), what(ends[1]));
     assert!(ends.map(|end| end.role().unwrap()) == [None, None]);
-    for end in &ends {
+    for end in ends {
         end.init(7).unwrap();
     }
     both(&|end| format!("{:?}", end.role().unwrap().map(|role| (role.store, role.state))));
@@ -227,15 +237,7 @@ fn a_far_end_gives_the_same_answers_as_a_near_one_night_after_night() {
     }
     both(&|end| format!("{:?}", end.records().unwrap()));
     both(&|end| format!("{:?}", end.open(&Silent).unwrap().verify(true, &Silent).unwrap()));
-    both(&|end| {
-        let mirror = end.open(&Silent).unwrap();
-        let all = entries(mirror.as_ref(), mirror.record(4).unwrap().root);
-        let (mut reader, wanted) = (mirror.reader().unwrap(), chunks(&all));
-        ChunkSource::expect(mirror.as_ref(), wanted.clone());
-        let read: Vec<Id> = wanted.iter().map(|chunk| Id::of(reader.read(chunk).unwrap())).collect();
-        assert!(read.iter().zip(&wanted).all(|(id, chunk)| *id == chunk.id) && read.len() > 300);
-        format!("{all:?}")
-    });
+    both(&|end| format!("{:?}", read_back(end)));
     both(&|end| end.open(&Silent).unwrap().record(99).unwrap_err().to_string());
     both(&|end| end.open_promoted().map(|_| ()).is_err().to_string());
 }
@@ -391,6 +393,46 @@ fn a_block_that_is_not_taken_ends_what_depends_on_it() {
     let told = mirror.settle().unwrap_err().to_string();
     assert!(told.starts_with("mamane: ") && told.contains("not what it says"), "{told}");
     assert_eq!(mirror.settle().unwrap_err().to_string(), told);
+}
+
+#[test]
+fn what_was_put_is_not_asked_for_again_by_an_answer_that_is_older() {
+    let hosts = Hosts::new();
+    let far = hosts.far();
+    far.init(7).unwrap();
+    let mirror = far.open(&Silent).unwrap();
+    let name = ChunkRef { id: Id::of(b"abc"), length: 3 };
+    let ids = || vec![name.id, Id::of(b"never put")];
+    let older = mirror.ask(BlockKind::Data, ids()).unwrap();
+    assert_eq!(mirror.missing(BlockKind::Data, &ids()).unwrap(), [true, true]);
+    mirror.put(Block::encode(BlockKind::Data, vec![name], b"abc", &mut Encoder::new().unwrap()).unwrap()).unwrap();
+    assert_eq!(older().unwrap(), [false, true]);
+    hosts.wire.asked();
+    let node = ChunkRef { id: Id::of(b"node"), length: 4 };
+    assert_eq!(mirror.missing(BlockKind::Manifest, &[node.id]).unwrap(), [true]);
+    mirror.put(Block::encode(BlockKind::Manifest, vec![node], b"node", &mut Encoder::new().unwrap()).unwrap()).unwrap();
+    assert_eq!(mirror.missing(BlockKind::Manifest, &[node.id]).unwrap(), [false]);
+    assert_eq!(mirror.reader().unwrap().read(&node).unwrap(), b"node", "it has not settled, and is at hand");
+    mirror.settle().unwrap();
+    assert_eq!(hosts.wire.asked(), ["Put", "Settle"]);
+}
+
+#[test]
+fn what_is_cached_of_a_store_that_has_lost_packs_is_not_taken_for_what_it_has() {
+    let hosts = Hosts::new();
+    hosts.far().init(7).unwrap();
+    let root = hosts.night(&hosts.far()).record.root;
+    let lacks = |far: &FarEnd| {
+        let mirror = far.open(&Silent).unwrap();
+        assert_eq!(entries(mirror.as_ref(), root).len(), 306, "it can be read in any case");
+        (mirror.is_incomplete(), mirror.missing(BlockKind::Manifest, &[root.id]).unwrap())
+    };
+    assert_eq!(lacks(&hosts.far()), (false, vec![false]));
+    let packs = walkdir::WalkDir::new(hosts.at("far/.backup/store/packs")).into_iter().map(Result::unwrap);
+    for pack in packs.filter(|item| item.file_type().is_file()) {
+        fs::remove_file(pack.path()).unwrap();
+    }
+    assert_eq!(lacks(&hosts.far()), (true, vec![true]));
 }
 
 #[test]

@@ -3,9 +3,11 @@
 use super::{Failure, Talk};
 use crate::format::config::{Config, StoreId};
 use crate::id::Id;
+use crate::limits::PUT_BYTES;
 use crate::path::RelPath;
+use crate::remote::far_put::Puts;
 use crate::remote::line::{Line, Options, Port};
-use crate::remote::message::{Answer, Ask, Event, Fault, Message, Pull, Push};
+use crate::remote::message::{Answer, Ask, Event, Fault, Message, Packed, Pull, Push};
 use crate::store::history::{History, Past};
 use crate::{fs, mirror, store};
 use std::io::pipe;
@@ -148,6 +150,36 @@ fn a_question_that_is_not_answered_is_not_waited_for_longer_than_is_said() {
     let (number, _) = pair.asked();
     pair.answer(number, Ok(Answer::Role(None)));
     assert!(matches!(pending.wait(), Ok(Answer::Role(None))));
+}
+
+#[test]
+fn no_more_is_given_than_may_be_unacknowledged_and_the_first_failure_is_kept() {
+    let pair = pair();
+    let puts = Puts::default();
+    let size = 1 << 20;
+    let block = || Packed { header: Vec::new(), chunks: Vec::new(), stored: vec![0; size] };
+    let limit = usize::try_from(PUT_BYTES).unwrap() / size;
+    std::thread::scope(|scope| {
+        let giving = scope.spawn(|| (0..2 * limit).try_for_each(|_| puts.put(&pair.talk, block())));
+        let first: Vec<u64> = (0..limit).map(|_| pair.asked().0).collect();
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!giving.is_finished());
+        for number in first {
+            pair.answer(number, Ok(Answer::Done));
+        }
+        for n in 0..limit {
+            let (number, ask) = pair.asked();
+            assert!(matches!(ask, Ask::Put(_)));
+            pair.answer(number, if n + 1 < limit { Ok(Answer::Done) } else { Err(Fault::Failed("full".to_owned())) });
+        }
+        giving.join().unwrap().unwrap();
+    });
+    while puts.check().is_ok() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for told in [puts.check(), puts.put(&pair.talk, block()), puts.settle(&pair.talk)] {
+        assert_eq!(told.unwrap_err().to_string(), "mamane: full");
+    }
 }
 
 /// A history of one pack, of which some cannot be read.
