@@ -274,6 +274,8 @@ impl From<Failure> for store::Error {
         match failure {
             Failure::Line(e) => Self::Lost(e.to_string()),
             Failure::Fault { fault: Fault::NoSnapshot(number), .. } => Self::NoSnapshot(number),
+            // Of a history, which is on this side.
+            Failure::Fault { fault: Fault::Unreadable(text), .. } => Self::Unreadable(text),
             Failure::Fault { host, fault } => {
                 Self::Far { host, message: fault.text(), damaged: matches!(fault, Fault::Damaged(_)) }
             }

@@ -92,7 +92,11 @@ fn every_fault_becomes_the_error_that_its_caller_tells_apart() {
     for (fault, expected) in [
         (Fault::Failed(text()), "mamane: why"),
         (Fault::Damaged(text()), "mamane: why"),
-        (Fault::Unreadable(text()), "mamane: why"),
+        (
+            Fault::Unreadable(text()),
+            "why: nobody knows whether that lasts, so the copying of the history ends here, and the same command goes on with \
+                                    it. What stays unreadable, move out of its folder: then the history is copied without it, and what is lost is named",
+        ),
         (Fault::NoSnapshot(3), "there is no snapshot 3; `backup -snapshots TARGET` lists them"),
     ] {
         let is_damage = matches!(fault, Fault::Damaged(_));
@@ -218,7 +222,7 @@ impl History for Ours {
         take(b"pa")?;
         take(b"")?;
         let dead = fs::Error::new("read", std::path::Path::new("pack"), std::io::Error::other("dead"));
-        if self.0 { take(b"ck") } else { Err(store::Error::Unreadable(dead)) }
+        if self.0 { take(b"ck") } else { Err(store::Error::Unreadable(dead.to_string())) }
     }
 }
 

@@ -47,7 +47,7 @@ impl Event {
 /// What the other end is told of a history that cannot be read.
 pub(super) fn fault_of(e: &store::Error) -> Fault {
     match e {
-        store::Error::Unreadable(e) => Fault::Unreadable(e.to_string()),
+        store::Error::Unreadable(text) => Fault::Unreadable(text.clone()),
         e if e.is_damage() => Fault::Damaged(e.to_string()),
         e => Fault::Failed(e.to_string()),
     }

@@ -82,12 +82,12 @@ impl History for Store {
 
     fn record_bytes(&self, sequence: u64) -> Result<Vec<u8>, Error> {
         let read = || durable::read(&self.layout.snapshot(sequence), RECORD_MAX as u64);
-        read().or_else(|_| read()).map_err(Error::Unreadable)
+        read().or_else(|_| read()).map_err(|e| Error::Unreadable(e.to_string()))
     }
 
     fn read_pack(&self, pack: &Id, take: &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
         let path = self.layout.pack(pack);
-        let unreadable = |doing, e| Error::Unreadable(FsError::new(doing, &path, e));
+        let unreadable = |doing, e| Error::Unreadable(FsError::new(doing, &path, e).to_string());
         let mut input = File::open(&path).map_err(|e| unreadable("open", e))?.take(PACK_MAX + 1);
         let mut buffer = vec![0; STEP];
         loop {
@@ -115,7 +115,7 @@ impl Store {
         };
         match sealed {
             Ok((_, seal)) => Ok(Ok(seal)),
-            Err(Error::Fs(e)) => Err(Error::Unreadable(e)),
+            Err(Error::Fs(e)) => Err(Error::Unreadable(e.to_string())),
             Err(e) => Ok(Err(e.to_string())),
         }
     }

@@ -72,7 +72,7 @@ impl Store {
         self.index.write().unwrap_or_else(PoisonError::into_inner).flush(&self.layout)?;
         if let Some(last) = unreadable.pop() {
             for e in unreadable {
-                monitor.wrong(&e.to_string());
+                monitor.wrong(&e);
             }
             return Err(Error::Unreadable(last));
         }

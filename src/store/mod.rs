@@ -82,7 +82,7 @@ pub enum Error {
         "{0}: nobody knows whether that lasts, so the copying of the history ends here, and the same command goes on with it. What stays \
          unreadable, move out of its folder: then the history is copied without it, and what is lost is named"
     )]
-    Unreadable(fs::Error),
+    Unreadable(String),
     /// A write failed before, and nothing more is taken: what the first error was.
     #[error("{0}")]
     Poisoned(String),

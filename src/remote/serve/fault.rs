@@ -18,7 +18,7 @@ impl From<StoreError> for Fault {
             StoreError::Damaged { .. } | StoreError::BadBlock { .. } | StoreError::MissingChunk(_) => {
                 Self::Damaged(error.to_string())
             }
-            StoreError::Unreadable(why) => Self::Unreadable(why.to_string()),
+            StoreError::Unreadable(why) => Self::Unreadable(why),
             _ => Self::Failed(error.to_string()),
         }
     }

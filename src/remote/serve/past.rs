@@ -1,7 +1,6 @@
 //! The history of the client, which an agent takes over (floor 5): each part is asked for when it is needed.
 
 use crate::format::config::Config;
-use crate::fs::Error as FsError;
 use crate::id::Id;
 use crate::path::shown_path;
 use crate::remote::line::Port;
@@ -11,7 +10,6 @@ use crate::store::history::{History, Past};
 use crate::store::layout::Layout;
 use crossbeam_channel::Receiver;
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
 /// What was pushed by the client for one question.
@@ -35,13 +33,9 @@ impl Asked<'_> {
     }
 
     fn next(&self) -> Result<Push, StoreError> {
-        let unreadable = |text: String| {
-            let source = io::Error::other(text);
-            StoreError::Unreadable(FsError::new("read", Path::new(&self.name), source))
-        };
         match self.pushes.recv().map_err(|_| gone())? {
             Ok(push) => Ok(push),
-            Err(Fault::Unreadable(text)) => Err(unreadable(text)),
+            Err(Fault::Unreadable(text)) => Err(StoreError::Unreadable(text)),
             Err(Fault::NoSnapshot(sequence)) => Err(StoreError::NoSnapshot(sequence)),
             Err(Fault::Locked(text) | Fault::Refused(text) | Fault::Damaged(text) | Fault::Failed(text)) => {
                 Err(StoreError::Declined(text))
