@@ -25,7 +25,7 @@ use crate::source::snapshot::{Request, Trust, take};
 use crate::store::Store;
 use crate::store::block::Block;
 use crate::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource, ChunkStore};
-use crate::store::dry::Dry;
+use crate::store::dry::{self, Dry, Nodes};
 use crate::tree::apply::{Applied, Target, apply};
 use crate::tree::plan::{Action, Plan, Survey, survey};
 use std::path::{Path, PathBuf};
@@ -44,6 +44,8 @@ pub struct LocalMirror {
     root: Arc<Dir>,
     store: Store,
     role: Mutex<Role>,
+    /// What the last look that wrote nothing found: it can be read as if it had been stored.
+    glimpsed: Nodes,
     _lock: Option<Lock>,
 }
 
@@ -109,7 +111,7 @@ impl LocalMirror {
             monitor.note(message);
         }
         let role = Mutex::new(role);
-        Ok(Self { home, root: Arc::new(root), store, role, _lock: lock })
+        Ok(Self { home, root: Arc::new(root), store, role, glimpsed: Nodes::default(), _lock: lock })
     }
 
     /// Its store.
@@ -248,7 +250,7 @@ pub(super) fn check_role(role: &Role, place: &Place<'_>) -> Result<(), Error> {
 
 impl ChunkSource for LocalMirror {
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, crate::store::Error> {
-        self.store.reader()
+        Ok(dry::reader(&self.glimpsed, self.store.reader()?))
     }
 
     fn looks_ahead(&self) -> bool {
@@ -312,7 +314,11 @@ impl MirrorService for LocalMirror {
         let mut tell = |path: &RelPath, what: look::Difference| {
             monitor.problem(path, &format!("the mirror is not as it was left: {what}"));
         };
-        self.look_with(&Dry::new(&self.store), selection, all, monitor, &mut tell)
+        let dry = Dry::new(&self.store);
+        let look = self.look_with(&dry, selection, all, monitor, &mut tell)?;
+        let nodes = dry.into_nodes().into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.glimpsed.write().unwrap_or_else(PoisonError::into_inner) = nodes;
+        Ok(look)
     }
 
     fn verify(&self, data: bool, monitor: &dyn Monitor) -> Result<Verified, Error> {

@@ -65,7 +65,8 @@ pub trait MirrorService: ChunkStore {
     /// Looks at the mirror tree: a snapshot of it whose content is in the store, and what is not as it was left.
     fn look(&self, selection: &Selection, monitor: &dyn Monitor) -> Result<Look, Error>;
 
-    /// As [`MirrorService::look`], but nothing is written and every difference is reported; with `all`, every file is read whatever its times say.
+    /// As [`MirrorService::look`], but nothing is written and every difference is reported; with `all`, every file is read whatever its times say. The manifest of
+    /// what was found can be read from here until the next of these.
     fn look_dry(&self, selection: &Selection, all: bool, monitor: &dyn Monitor) -> Result<Look, Error>;
 
     /// Proves the store and reports what is wrong; with `data`, all content is read and hashed.

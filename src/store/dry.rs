@@ -14,10 +14,18 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// Manifest nodes that are in no pack.
+pub type Nodes = RwLock<HashMap<Id, Arc<[u8]>>>;
+
+/// Reads these nodes, and whatever is behind them.
+pub fn reader<'a>(nodes: &'a Nodes, behind: Box<dyn ChunkReader + 'a>) -> Box<dyn ChunkReader + 'a> {
+    Box::new(DryReader { nodes, behind, last: Arc::from([]) })
+}
+
 /// A store seen through glass.
 pub struct Dry<'a> {
     store: Behind<'a>,
-    nodes: RwLock<HashMap<Id, Arc<[u8]>>>,
+    nodes: Nodes,
     given_data: AtomicBool,
 }
 
@@ -44,6 +52,11 @@ impl<'a> Dry<'a> {
     /// Over a store of its own.
     pub fn over(store: Box<dyn ChunkStore + Send>) -> Dry<'static> {
         Dry { store: Behind::Owned(store), nodes: RwLock::default(), given_data: AtomicBool::new(false) }
+    }
+
+    /// The nodes that came, and that the store does not have.
+    pub fn into_nodes(self) -> Nodes {
+        self.nodes
     }
 
     /// Whether content came that the store does not have.
@@ -91,7 +104,7 @@ impl ChunkSink for Dry<'_> {
 
 impl ChunkSource for Dry<'_> {
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, Error> {
-        Ok(Box::new(DryReader { nodes: &self.nodes, behind: self.store.get().reader()?, last: Arc::from([]) }))
+        Ok(reader(&self.nodes, self.store.get().reader()?))
     }
 
     fn looks_ahead(&self) -> bool {
@@ -107,7 +120,7 @@ impl ChunkSource for Dry<'_> {
 }
 
 struct DryReader<'a> {
-    nodes: &'a RwLock<HashMap<Id, Arc<[u8]>>>,
+    nodes: &'a Nodes,
     behind: Box<dyn ChunkReader + 'a>,
     last: Arc<[u8]>,
 }

@@ -842,6 +842,22 @@ fn a_dry_run_says_what_it_would_hold() {
 }
 
 #[test]
+fn a_dry_run_says_what_somebody_did_to_the_mirror() {
+    let (site, _) = started();
+    site.write("d/new", "tonight");
+    fs::write(site.mirror("d/many/00"), "somebody's").unwrap();
+    fs::write(site.mirror("d/new"), "tonight").unwrap();
+    let facts = site.src("d/new").metadata().unwrap();
+    set_mtime(&site.mirror("d/new"), facts.mtime(), facts.mtime_nsec());
+    let before = site.everything();
+    let said = site.run("-backup data --dry-run").ended(3);
+    // What the source has as well is nothing to be held for.
+    said.says(&["it would be held: the mirror was changed by someone else: 0 added, 1 changed, 0 removed; d/many/00 (other content)"]);
+    same(&before, &site.everything(), "the mirror");
+    site.run("-backup data").ended(3).warns(&["0 added, 1 changed, 0 removed"]);
+}
+
+#[test]
 fn a_dry_run_of_a_first_night_makes_no_mirror() {
     let site = Site::new();
     site.write("d/a", "one");
