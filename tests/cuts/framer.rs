@@ -56,10 +56,10 @@ pub(crate) fn prove() {
     let mut stream = b"BKUPWIRE\x01\0\x03\x000.1".to_vec();
     for length in [0_u8, 5, 200] {
         stream.extend([length, 0, 0, 0, 1]);
-        stream.extend([7; 8]);
+        stream.extend([7; 12]);
         stream.extend(vec![9; usize::from(length)]);
     }
-    let ends = [15, 28, 46, 259];
+    let ends = [15, 32, 54, 271];
     assert_eq!(stream.len(), ends[3]);
     for step in [1, 2, 7, 300] {
         for (frames, end) in (1..).zip(ends) {
