@@ -7,6 +7,7 @@ use super::args::AgentArgs;
 use super::exit::Exit;
 use super::{Failure, hosts};
 use crate::ops::errand::Runner;
+use crate::remote::Error;
 use crate::remote::line::Options;
 use crate::remote::policy::Policy;
 use crate::remote::serve::serve;
@@ -23,12 +24,19 @@ pub(super) fn run(args: &AgentArgs) -> Result<Exit, Failure> {
         None => Policy::open(),
     };
     watch()?;
-    let line = stdio::open(Options::default()).map_err(|e| failed(&e))?;
+    let line = match stdio::open(Options::default()) {
+        Ok(line) => line,
+        Err(e) => return lost(&e),
+    };
     let runner = Runner { policy: &policy, tunnel: line.tunnel(), cache: hosts::cache() };
     match serve(&line.talk(), &policy, Some(&runner)) {
         Ok(()) => Ok(Exit::Done),
-        Err(e) => Err(failed(&e)),
+        Err(e) => lost(&e),
     }
+}
+
+fn lost(error: &Error) -> Result<Exit, Failure> {
+    error.last_words().map_or(Ok(Exit::Failed), |message| Err(Failure { message, exit: Exit::Failed }))
 }
 
 /// Ends the process when nobody is at the other end any more.

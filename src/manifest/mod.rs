@@ -17,7 +17,7 @@ use crate::store;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A node could not be read or stored.
-    #[error("manifest: {0}")]
+    #[error(transparent)]
     Store(#[from] store::Error),
     /// A node is not what the format says.
     #[error("manifest node {node}: {source}; `backup -check TARGET` tells which snapshots are affected")]

@@ -100,17 +100,19 @@ fn check_mirror(
         }
         State::Empty | State::Promoted(_) => return Ok(None),
     };
-    let readable = mirror.record(number).map(|record: Record| (record.totals, record.root));
-    let (totals, _) = match readable {
-        Ok(found) => found,
+    let totals = match mirror.record(number).map_err(Error::from) {
+        Ok(record) => record.totals,
+        Err(e) if e.is_lost() => return Err(e),
         Err(e) => {
             monitor.wrong(&format!("the mirror tree cannot be compared: it holds snapshot {number}, and {e}"));
             return Ok(None);
         }
     };
     monitor.begin(Phase::Comparing, Some(totals.files + totals.directories + totals.others), Some(totals.bytes));
-    if let Err(e) = mirror.look_dry(&ends.selection()?, data, monitor) {
-        monitor.wrong(&format!("the mirror tree cannot be compared with snapshot {number}: {e}"));
+    match mirror.look_dry(&ends.selection()?, data, monitor).map_err(Error::from) {
+        Err(e) if e.is_lost() => return Err(e),
+        Err(e) => monitor.wrong(&format!("the mirror tree cannot be compared with snapshot {number}: {e}")),
+        Ok(_) => {}
     }
     Ok(Some(number))
 }
@@ -148,11 +150,12 @@ fn news(ends: &Ends<'_>, mirror: &dyn MirrorService, context: Context<'_>) -> Re
         }
         Ok(news)
     });
-    compared.map_or_else(
-        |e| {
+    match compared {
+        Ok(news) => Ok(Some(news)),
+        Err(e) if e.is_lost() => Err(e),
+        Err(e) => {
             context.monitor.note(&format!("SOURCE could not be compared: {e}"));
             Ok(None)
-        },
-        |news| Ok(Some(news)),
-    )
+        }
+    }
 }

@@ -71,4 +71,18 @@ impl Error {
     pub const fn is_locked(&self) -> bool {
         matches!(self, Self::Mirror(mirror::Error::Locked(_)))
     }
+
+    /// Whether it is the connection to another host that failed: whatever was asked there is not known.
+    pub const fn is_lost(&self) -> bool {
+        match self {
+            Self::Store(e)
+            | Self::Manifest(manifest::Error::Store(e))
+            | Self::Mirror(mirror::Error::Store(e) | mirror::Error::Manifest(manifest::Error::Store(e)))
+            | Self::Source(source::Error::Store(e) | source::Error::Manifest(manifest::Error::Store(e))) => {
+                matches!(e, store::Error::Lost(_))
+            }
+            Self::Remote(_) => true,
+            _ => false,
+        }
+    }
 }

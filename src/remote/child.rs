@@ -4,7 +4,7 @@ use crate::path::shown;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,10 @@ const LINE_MAX: usize = 4 << 10;
 const LOOK: Duration = Duration::from_millis(5);
 /// After its end, so long its last words are waited for. (A program that it left running may hold its standard error open.)
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// A line is told so much later: it may be the reason of a failure that is told in a moment, and is not said twice.
+const HOLD: Duration = Duration::from_millis(200);
+/// How a `backup` begins its lines.
+const OURS: &str = "backup: ";
 
 /// Receives each line, escaped.
 pub(super) type Tell = Box<dyn Fn(&str) + Send + Sync>;
@@ -26,12 +30,21 @@ pub(super) struct Process {
     words: Arc<Words>,
 }
 
-/// What the program said last.
+/// What the program says.
 #[derive(Default)]
 struct Words {
-    /// The lines, and whether that was all.
-    lines: Mutex<(VecDeque<String>, bool)>,
-    ended: Condvar,
+    said: Mutex<Said>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Said {
+    /// Lines that were not told yet.
+    untold: VecDeque<String>,
+    /// That was all.
+    is_all: bool,
+    /// Somebody else tells them.
+    is_taken: bool,
 }
 
 impl Process {
@@ -44,9 +57,15 @@ impl Process {
             process.kill();
             return Err(io::Error::other("no pipe"));
         };
-        let words = Arc::clone(&process.words);
-        let listener = thread::Builder::new().name("far-words".to_owned()).spawn(move || words.listen(errors, &tell));
-        if let Err(error) = listener {
+        let tell = Arc::new(tell);
+        let (heard, told, telling) = (Arc::clone(&process.words), Arc::clone(&process.words), Arc::clone(&tell));
+        let begin = || {
+            let named = |name: &str| thread::Builder::new().name(name.to_owned());
+            named("far-tell").spawn(move || told.tell(&telling))?;
+            named("far-words").spawn(move || heard.listen(errors, &tell))
+        };
+        if let Err(error) = begin() {
+            process.words.all();
             process.kill();
             return Err(error);
         }
@@ -80,36 +99,66 @@ impl Process {
         if self.wait(grace.saturating_sub(begun.elapsed())).is_none() {
             self.kill();
         }
+        let is_due = |said: &mut Said| !said.is_taken && !said.untold.is_empty();
+        drop(self.words.changed.wait_timeout_while(self.words.said(), LAST_WORDS, is_due));
     }
 
-    /// The last lines it said, in one. Waits a little for them if it has ended.
+    /// The last lines it said, in one. They are not told any more. Waits a little for them if it has ended.
     pub(super) fn last_words(&self) -> String {
-        let lines = self.words.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = self.words.ended.wait_timeout_while(lines, LAST_WORDS, |(_, all)| !*all);
-        let lines = heard.unwrap_or_else(PoisonError::into_inner).0;
-        lines.0.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
+        let mut said = self.words.said();
+        said.is_taken = true;
+        let heard = self.words.changed.wait_timeout_while(said, LAST_WORDS, |said| !said.is_all);
+        let said = heard.unwrap_or_else(PoisonError::into_inner).0;
+        said.untold.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
     }
 }
 
 impl Words {
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn listen(&self, from: impl Read, tell: &Tell) {
         let mut from = BufReader::new(from);
         while let Ok(Some(line)) = next_line(&mut from) {
+            let line = line.strip_prefix(OURS).unwrap_or(&line);
             if !line.is_empty() {
-                tell(&line);
-                self.keep(line);
+                self.keep(line.to_owned(), tell);
             }
         }
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
-        self.ended.notify_all();
+        self.all();
     }
 
-    fn keep(&self, line: String) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.0.len() >= KEPT {
-            lines.0.pop_front();
+    fn keep(&self, line: String, tell: &Tell) {
+        let mut said = self.said();
+        if said.untold.len() >= KEPT
+            && let Some(oldest) = said.untold.pop_front()
+        {
+            tell(&oldest);
         }
-        lines.0.push_back(line);
+        said.untold.push_back(line);
+        drop(said);
+        self.changed.notify_all();
+    }
+
+    fn all(&self) {
+        self.said().is_all = true;
+        self.changed.notify_all();
+    }
+
+    /// Tells what is not taken, a little later, until that was all.
+    fn tell(&self, tell: &Tell) {
+        let mut said = self.said();
+        while !said.is_taken && !(said.is_all && said.untold.is_empty()) {
+            let nothing_new = |said: &mut Said| said.untold.is_empty() && !said.is_all && !said.is_taken;
+            said = self.changed.wait_while(said, nothing_new).unwrap_or_else(PoisonError::into_inner);
+            let held = self.changed.wait_timeout_while(said, HOLD, |said| !said.is_taken);
+            said = held.unwrap_or_else(PoisonError::into_inner).0;
+            if !said.is_taken {
+                said.untold.drain(..).for_each(|line| tell(&line));
+                self.changed.notify_all();
+            }
+        }
     }
 }
 

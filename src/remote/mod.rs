@@ -133,6 +133,20 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// For the host that called: its operator hears this as our last words, and knows what to do. Nothing where nobody is there any more.
+    pub fn last_words(&self) -> Option<String> {
+        match self {
+            Self::Closed { .. } => None,
+            Self::Pipe { source, .. } => Some(format!("its connection failed: {source}")),
+            Self::Silent { seconds, .. } => Some(format!("it heard no word for {seconds} s")),
+            Self::Damaged { what, .. } => Some(format!("what it received was damaged: {what}")),
+            Self::NotOurs { line, .. } => Some(format!("it received \"{line}\" instead of the protocol of backup")),
+            other => Some(other.to_string()),
+        }
+    }
+}
+
 /// Last words as a part of a sentence.
 fn because(last: &str) -> String {
     if last.is_empty() { String::new() } else { format!(": {last}") }

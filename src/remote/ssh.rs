@@ -140,8 +140,9 @@ impl Caller {
         let host = match error {
             Error::Closed { host, .. } => host,
             Error::Version { .. } => {
-                // The other end says so too; it is not to be killed before it has.
+                // The other end notices that too: once is enough.
                 self.process.wait(STATUS);
+                self.process.last_words();
                 return error;
             }
             _ => return error,
@@ -157,6 +158,8 @@ impl Caller {
                 return Error::NotInstalled { host, last: said };
             }
         }
+        // The exit code of a program that says why it ended tells nothing more.
+        let status = status.filter(|status| said.is_empty() || status.code().is_none());
         let status = status.map(|status| status.to_string()).into_iter();
         let last = status.chain(Some(said).filter(|said| !said.is_empty())).collect::<Vec<_>>().join("; ");
         Error::Closed { host, last }

@@ -82,14 +82,25 @@ fn a_far_end_without_backup_gives_the_line_that_installs_it() {
 #[test]
 fn a_far_end_that_dies_is_told_with_its_last_words() {
     let error = failed("cat >/dev/null & echo one >&2; printf \"two\\033[2J\\n\" >&2; exit 9").to_string();
-    assert!(error.contains("exit status: 9") && error.contains("one; two\\x1b[2J"), "{error}");
+    assert!(error.contains("went away: one; two\\x1b[2J ("), "{error}");
+    let error = failed("cat >/dev/null & exit 9").to_string();
+    assert!(error.contains("went away: exit status: 9 ("), "{error}");
 
     let (far, heard) = call(&format!("{} head -c 10 >/dev/null; echo dying >&2; kill -9 $$", hello()), quick());
     let far = far.unwrap();
     let error = far.talk().receive().unwrap_err().to_string();
     assert!(error.contains("signal: 9") && error.contains("dying"), "{error}");
     assert_eq!(far.talk().send(b"x").unwrap_err().to_string(), error);
-    assert_eq!(*heard.lock().unwrap(), ["dying"]);
+    drop(far);
+    assert_eq!(*heard.lock().unwrap(), Vec::<String>::new(), "once is enough");
+}
+
+#[test]
+fn what_a_far_end_says_is_told_in_order_and_all_of_it() {
+    let script = format!("{} for n in 1 2 3 4 5 6 7 8; do echo backup: $n >&2; done; head -c 1000 >/dev/null", hello());
+    let (far, heard) = call(&script, quick());
+    drop(far.unwrap());
+    assert_eq!(heard.lock().unwrap().concat(), "12345678");
 }
 
 #[test]
