@@ -99,15 +99,15 @@ impl Errands for Runner<'_> {
         let errand: Errand = bin::decode(&mut rest, "an errand").map_err(|e| Fault::Failed(e.to_string()))?;
         let target = target(&errand).map_err(Fault::Refused)?;
         if matches!(errand.verb, Verb::Restore(_)) && self.policy.append_only() {
-            let message = "the key that was used lets nothing be restored here (--append-only; nothing was written)";
-            return Err(Fault::Refused(message.to_owned()));
+            let why = "this agent lets nothing be restored here (--append-only): restore on its own host";
+            return Err(Fault::Refused(format!("{}: {why} (nothing was written)", errand.home)));
         }
-        let source = self.end(&target, &errand.source)?;
-        let mirror = self.end(&target, &errand.mirror)?;
+        let source = self.end(&errand, &target, &errand.source)?;
+        let mirror = self.end(&errand, &target, &errand.mirror)?;
         let ends = Ends { target: &target, source: source.as_ref(), mirror: mirror.as_ref() };
         let monitor = Sender(events);
         let context = Context { monitor: &monitor, now: clock::now(), random: errand.random };
-        let outcome = self.run(ends, errand.verb.clone(), context, events).map_err(|fault| errand.named(fault))?;
+        let outcome = self.run(ends, &errand, context, events).map_err(|fault| errand.named(fault))?;
         let mut bytes = Vec::new();
         bin::encode(&outcome, &mut bytes).map_err(|e| Fault::Failed(e.to_string()))?;
         Ok(bytes)
@@ -118,19 +118,19 @@ impl Runner<'_> {
     fn run(
         &self,
         ends: Ends<'_>,
-        verb: Verb,
+        errand: &Errand,
         context: Context<'_>,
         events: &(dyn Fn(Event) + Sync),
     ) -> Result<Outcome, Fault> {
         let fault = |e| fault(&e);
-        match verb {
+        match errand.verb.clone() {
             Verb::Backup(options) => {
                 backup(ends, options, context).map(|report| Outcome::Backup(Box::new(report))).map_err(fault)
             }
             Verb::Check(data) => check(ends, data, context).map(Outcome::Check).map_err(fault),
             Verb::Restore(mut options) => {
                 if let Some(to) = &options.to {
-                    options.to = Some(self.policy.admit(to)?);
+                    options.to = Some(self.admit(errand, to)?);
                 }
                 let mut tell = |would: Would| {
                     let mut bytes = Vec::new();
@@ -144,8 +144,16 @@ impl Runner<'_> {
         }
     }
 
-    fn end(&self, target: &Target, side: &Side) -> Result<Box<dyn End + '_>, Fault> {
-        let path = |bytes: &[u8]| self.policy.admit(Path::new(OsStr::from_bytes(bytes)));
+    /// The path to work with for a place here. A refusal names this host.
+    fn admit(&self, errand: &Errand, path: &Path) -> Result<PathBuf, Fault> {
+        self.policy.admit(path).map_err(|fault| match fault {
+            Fault::Refused(why) => Fault::Refused(format!("{}: {why}", errand.home)),
+            other => other,
+        })
+    }
+
+    fn end(&self, errand: &Errand, target: &Target, side: &Side) -> Result<Box<dyn End + '_>, Fault> {
+        let path = |bytes: &[u8]| self.admit(errand, Path::new(OsStr::from_bytes(bytes)));
         Ok(match side {
             Side::Here(label, place) => {
                 let label = label.clone();

@@ -11,7 +11,7 @@ use crate::format::role::State;
 use crate::format::snapshot::{Kind, Record};
 use crate::fs::clock;
 use crate::fs::dir::Dir;
-use crate::fs::{Error as FsError, durable};
+use crate::fs::{Error as FsError, durable, pin};
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::mirror::near::Near;
@@ -295,7 +295,7 @@ impl Run<'_> {
     }
 
     fn commit(&self, taken: &Taken) -> Result<u64, Error> {
-        let place = shown_path(self.place);
+        let place = shown_path(&pin::lasting(self.place));
         let note = format!("before the restore of snapshot {}", self.record.sequence);
         let draft = drafts::draft(Kind::Rescue, &place, self.selection.tops().to_vec(), taken, self.context, note);
         Ok(self.mirror.commit(draft)?.sequence)

@@ -8,7 +8,7 @@
         w.unplug("uhane"); w.plug("uhane")
 
 Each host sees /usr of this machine, and beside it an /etc, /home, /root, /tmp and /usr/local/bin of its own (`folder`/HOST/...), the last with the program
-in it. With keys=False no user has a key yet. sshd="ptolemy" starts each sshd as that ordinary user, whom alone it can serve then.
+in it. With keys=False no user has a key yet, and no host knows another. sshd="ptolemy" starts each sshd as that ordinary user, whom alone it can serve then.
 What must stay true: nothing outside `folder` is touched, and all of it ends with the program, however that is killed: it is process 1 of a pid
 namespace, and mounts, addresses and names are in namespaces that nobody else is in. So any number of worlds may be up at the same time.
 Needs root, Linux, Python 3.9, and Debian's iproute2, util-linux, openssh-server and openssh-client.
@@ -28,7 +28,7 @@ HOMES = {OPERATOR: "/home/" + OPERATOR, "root": "/root"}
 INSIDE = "BACKUP_HOSTS_INSIDE"
 
 SSHD = """Port 22
-HostKey {etc}/host_key
+HostKey {etc}/ssh_host_ed25519_key
 AuthorizedKeysFile .ssh/authorized_keys
 PasswordAuthentication no
 UsePAM no
@@ -142,7 +142,7 @@ class World:
         ours = etc / "ssh" if self.sshd == "root" else self.home(host, self.sshd) / "sshd"
         for folder in {etc / "ssh", ours}:
             folder.mkdir()
-        must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", host, "-f", ours / "host_key")
+        must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", host, "-f", ours / "ssh_host_ed25519_key")
         seen = "/etc/ssh" if self.sshd == "root" else HOMES[self.sshd] + "/sshd"
         (ours / "sshd_config").write_text(SSHD.format(etc=seen))
         self.own(host)
@@ -152,8 +152,9 @@ class World:
     def know(self, host):
         """Lets the users of all hosts in, and tells this host the others' keys."""
         ours = "own/etc/ssh" if self.sshd == "root" else f"own{HOMES[self.sshd]}/sshd"
-        known = [f"{other} {(self.folder / other / ours / 'host_key.pub').read_text()}" for other in HOSTS]
-        (self.folder / host / "own/etc/ssh/ssh_known_hosts").write_text("".join(known))
+        known = [f"{other} {(self.folder / other / ours / 'ssh_host_ed25519_key.pub').read_text()}" for other in HOSTS]
+        if self.keys:
+            (self.folder / host / "own/etc/ssh/ssh_known_hosts").write_text("".join(known))
         for user in HOMES if self.keys else []:
             keys = [(self.home(other, user) / ".ssh/id_ed25519.pub").read_text() for other in HOSTS]
             (self.home(host, user) / ".ssh/authorized_keys").write_text("".join(keys))
