@@ -97,6 +97,16 @@ pub const READER_AHEAD_BYTES: u64 = 16 << 20;
 pub const FETCH_FAULTS: usize = 4;
 /// Encoded bytes given to another host that it has not acknowledged.
 pub const PUT_BYTES: u64 = 32 << 20;
+/// A file that changed is compared with its last version only up to this size...
+pub const ALIKE_FILE: u64 = 2 * SMALL_FILE;
+/// ... whose sums are of blocks of this length, ...
+pub const ALIKE_BLOCK: u32 = 1 << 10;
+/// ... and so many questions for sums are remembered.
+pub const ALIKE_ASKED: usize = 256;
+/// The same of a manifest node, whose last version is at hand.
+pub const ALIKE_NODE_BLOCK: u32 = 32;
+/// Old bytes that one new block is made of.
+pub const ALIKE_BYTES: u64 = 4 * BLOCK_MAX as u64;
 /// Ids that a client still knows to have given.
 pub const PUT_IDS: usize = 128 << 10;
 /// Ids of one question whether a store on another host lacks them.

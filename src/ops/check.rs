@@ -6,7 +6,7 @@
 use super::places::{Ends, open_tree};
 use super::{Context, Error, guards};
 use crate::format::role::State;
-use crate::format::snapshot::{Kind, Record};
+use crate::format::snapshot::Kind;
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::mirror::service::MirrorService;

@@ -6,7 +6,7 @@ use crate::format::pack::BlockKind;
 use crate::id::Id;
 use crate::store;
 use crate::store::block::Block;
-use crate::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource, ChunkStore};
+use crate::store::chunks::{Alike, Answer, ChunkReader, ChunkSink, ChunkSource, ChunkStore};
 use std::sync::{Mutex, PoisonError};
 
 /// What is asked before the first write; an error is the end of the run.
@@ -42,6 +42,10 @@ impl ChunkSource for Gate<'_> {
 impl ChunkSink for Gate<'_> {
     fn ask(&self, kind: BlockKind, ids: Vec<Id>) -> Result<Answer<'_>, store::Error> {
         self.store.ask(kind, ids)
+    }
+
+    fn resemble(&self, alike: Vec<Alike>) {
+        self.store.resemble(alike);
     }
 
     fn put(&self, block: Block) -> Result<(), store::Error> {

@@ -106,6 +106,12 @@ impl Nodes {
         self.state().known.contains(node)
     }
 
+    /// The manifest that an earlier run left here, if the store has it.
+    pub fn last(&self) -> Option<ChunkRef> {
+        let state = self.state();
+        state.old_root.filter(|root| state.known.contains(&root.id))
+    }
+
     /// Whether a node can be read here.
     pub fn has(&self, node: &Id) -> bool {
         self.state().nodes.contains_key(node)

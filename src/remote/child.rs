@@ -149,7 +149,7 @@ impl Words {
     /// Tells what is not taken, a little later, until that was all.
     fn tell(&self, tell: &Tell) {
         let mut said = self.said();
-        while !said.is_taken && !(said.is_all && said.untold.is_empty()) {
+        while !(said.is_taken || said.is_all && said.untold.is_empty()) {
             let nothing_new = |said: &mut Said| said.untold.is_empty() && !said.is_all && !said.is_taken;
             said = self.changed.wait_while(said, nothing_new).unwrap_or_else(PoisonError::into_inner);
             let held = self.changed.wait_timeout_while(said, HOLD, |said| !said.is_taken);

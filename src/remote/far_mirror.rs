@@ -3,6 +3,7 @@
 //! What was said when it was opened is known here, and kept up to date by what every change answers. Whether the store lacks content is asked there;
 //! whether it lacks a node of a manifest is not: one that is not known here is nearly always new, and the other end drops what it has.
 
+use super::alike::Resembling;
 use super::cache::Nodes;
 use super::far_put::{Puts, pack};
 use super::far_read::Content;
@@ -24,7 +25,7 @@ use crate::monitor::{Monitor, Silent};
 use crate::scan::selection::Selection;
 use crate::store::Error as StoreError;
 use crate::store::block::Block;
-use crate::store::chunks::{Answer as Lacks, ChunkReader, ChunkSink, ChunkSource};
+use crate::store::chunks::{Alike, Answer as Lacks, ChunkReader, ChunkSink, ChunkSource};
 use crate::tree::apply::Applied;
 use crate::tree::plan::Survey;
 use std::collections::BTreeMap;
@@ -42,6 +43,9 @@ pub struct FarMirror<'t> {
     known: Mutex<Known>,
     content: Content<'t>,
     puts: Puts,
+    resembling: Resembling<'t>,
+    /// The manifest of which the nodes are at hand, if the store has it.
+    last: Option<ChunkRef>,
 }
 
 /// What the mirror says of itself.
@@ -65,8 +69,9 @@ impl<'t> FarMirror<'t> {
         let nodes = Nodes::open(cache, role.store, lists);
         let records = records.into_iter().map(|record| (record.sequence, record)).collect();
         let known = Mutex::new(Known { role, is_stale: false, sequences, records, asked: 0 });
+        let (last, resembling) = (nodes.last(), Resembling::default());
         let content = Content::new(talk, nodes);
-        Ok(Self { talk, chunker, is_incomplete, known, content, puts: Puts::default() })
+        Ok(Self { talk, chunker, is_incomplete, known, content, puts: Puts::default(), resembling, last })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -144,10 +149,17 @@ impl ChunkSink for FarMirror<'_> {
         }
     }
 
+    fn resemble(&self, alike: Vec<Alike>) {
+        self.resembling.expect(self.talk, alike);
+    }
+
     fn put(&self, block: Block) -> Result<(), StoreError> {
         let block = pack(block)?;
         self.content.nodes.keep(&block);
-        Ok(self.puts.put(self.talk, block)?)
+        match self.resembling.patch(&block, &self.content.nodes, self.last)? {
+            Some(patch) => Ok(self.puts.patch(self.talk, patch)?),
+            None => Ok(self.puts.put(self.talk, block)?),
+        }
     }
 
     fn settle(&self) -> Result<(), StoreError> {

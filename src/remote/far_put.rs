@@ -3,7 +3,7 @@
 //! What must stay true: what is given and not acknowledged is bounded; the first failure is kept, and is what every later call says, so nothing is
 //! taken for stored that is not; and what this client gave is never asked for again because an older answer did not know of it.
 
-use super::message::{Answer, Ask, Packed};
+use super::message::{Answer, Ask, Packed, Patch};
 use super::talk::{Failure, Talk};
 use crate::id::Id;
 use crate::limits::{PUT_BYTES, PUT_IDS};
@@ -11,6 +11,9 @@ use crate::store::Error;
 use crate::store::block::Block;
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// What a block weighs beside its bytes.
+const AROUND: usize = 64;
 
 /// What was given.
 #[derive(Default)]
@@ -37,7 +40,18 @@ struct State {
 impl Puts {
     /// Gives a block; waits while too much is under way.
     pub fn put(&self, talk: &Talk, block: Packed) -> Result<(), Failure> {
-        let bytes = block.stored.len().saturating_add(block.header.len()) as u64;
+        let (ids, bytes) = (block.chunks.iter().map(|(_, chunk)| chunk.id).collect(), block.stored.len());
+        self.give(talk, Ask::Put(block), ids, bytes)
+    }
+
+    /// The same of one that is made of what is there.
+    pub fn patch(&self, talk: &Talk, patch: Patch) -> Result<(), Failure> {
+        let (ids, bytes) = (patch.chunks.iter().map(|chunk| chunk.id).collect(), patch.sent.stored.len());
+        self.give(talk, Ask::Patch(patch), ids, bytes)
+    }
+
+    fn give(&self, talk: &Talk, ask: Ask, ids: Vec<Id>, bytes: usize) -> Result<(), Failure> {
+        let bytes = bytes.saturating_add(AROUND) as u64;
         {
             let mut state = self.shared.state();
             while state.under_way > 0 && state.under_way.saturating_add(bytes) > PUT_BYTES && state.failure.is_none() {
@@ -45,10 +59,12 @@ impl Puts {
             }
             state.failure.clone().map_or(Ok(()), Err)?;
             state.under_way = state.under_way.saturating_add(bytes);
-            block.chunks.iter().for_each(|(_, chunk)| state.remember(chunk.id));
+            for id in ids {
+                state.remember(id);
+            }
         }
         let shared = Arc::clone(&self.shared);
-        let asked = talk.then(Ask::Put(block), move |answer| shared.acknowledged(bytes, answer));
+        let asked = talk.then(ask, move |answer| shared.acknowledged(bytes, answer));
         if let Err(failure) = &asked {
             self.shared.acknowledged(bytes, Err(failure.clone()));
         }

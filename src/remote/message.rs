@@ -6,6 +6,7 @@
 //!
 //! The bytes are `bin` (format-spec.md, 2). They are no format: both ends are of one version, which the hello has proved.
 
+use super::delta::{Signature, Step};
 use crate::chunk::cut::Chunker;
 use crate::entry::{ChunkRef, Time};
 use crate::format::config::Config;
@@ -148,6 +149,10 @@ pub enum Ask {
     Missing(Vec<Id>),
     /// A block, in the order in which it is to be stored. [`Answer::Done`]
     Put(Packed),
+    /// The same, made of what the store has. [`Answer::Done`]
+    Patch(Patch),
+    /// For each list of chunks, the sums of their bytes, one after the other. [`Answer::Signatures`]
+    Signatures(Vec<Vec<ChunkRef>>),
     /// [`Answer::Done`]
     Settle,
     /// At most as many as [`crate::limits::FETCH_CHUNKS`], and as many bytes as fit. [`Answer::Chunks`]
@@ -167,6 +172,19 @@ pub struct Packed {
     /// The encoded bytes.
     #[serde(with = "serde_bytes")]
     pub stored: Vec<u8>,
+}
+
+/// A block of which the store has some of the bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patch {
+    /// Its chunks, one after the other.
+    pub chunks: Vec<ChunkRef>,
+    /// Chunks of the store whose bytes, one after the other, are the old ones.
+    pub old: Vec<ChunkRef>,
+    /// How the new ones are made.
+    pub steps: Vec<Step>,
+    /// A block of the same kind, of one chunk: the bytes that are sent for it.
+    pub sent: Packed,
 }
 
 /// What an agent answers.
@@ -196,6 +214,8 @@ pub enum Answer {
     Applied(Applied),
     Missing(Vec<bool>),
     Chunks(Vec<Packed>),
+    /// None for what cannot be read.
+    Signatures(Vec<Option<Signature>>),
     Carried(#[serde(with = "serde_bytes")] Vec<u8>),
 }
 

@@ -4,14 +4,17 @@
 //! frames ([`frame`]) both ways, in two ports that do not wait for each other. [`throttle`] is for `--bwlimit`.
 //!
 //! What is said on a line is in [`message`]. [`far`] asks: a place on another host is an end like one here; [`talk`] brings questions and answers together,
-//! [`ahead`] asks for content before it is needed, [`cache`] remembers manifests.
+//! [`ahead`] asks for content before it is needed, [`cache`] remembers manifests, and [`alike`]
+//! knows what new content resembles, so that only what differs ([`delta`]) is sent.
 //!
 //! What must stay true: nothing that comes over the pipe is believed, or allocated for, before its length and its checksum were looked at; no
 //! shell ever sees a path; a peer that is gone or silent ends in an error, never in waiting for ever.
 
 pub mod ahead;
+pub mod alike;
 pub mod cache;
 mod child;
+pub mod delta;
 pub mod far;
 pub mod far_mirror;
 pub mod far_put;

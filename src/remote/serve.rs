@@ -13,6 +13,7 @@ mod fault;
 mod held;
 mod lane;
 mod past;
+mod patch;
 mod put;
 mod read;
 mod told;
@@ -33,7 +34,7 @@ use fault::out_of_turn;
 use held::Held;
 use lane::Lane;
 use past::{Asked, Pushes};
-use put::Prover;
+use patch::{Patcher, signatures};
 use read::Fetcher;
 use std::collections::HashMap;
 use std::io;
@@ -133,7 +134,7 @@ impl<'a> Desk<'a> {
                 });
                 self.answer(id, bound);
             }
-            Ask::Read(_) => self.reads.push((id, ask), bytes),
+            Ask::Read(_) | Ask::Signatures(_) => self.reads.push((id, ask), bytes),
             Ask::Look(_)
             | Ask::LookDry(..)
             | Ask::Verify(_)
@@ -195,18 +196,17 @@ impl<'a> Desk<'a> {
 
     /// The worker for what is done in order. In the end it makes durable what was put.
     fn work_in_order(&self) {
-        let (mut prover, mut until, mut unsettled) = (None, None, false);
+        let (mut patcher, mut until, mut unsettled) = (None, None, false);
         while let Some((id, ask)) = self.ordered.pop() {
             if self.ordered.has_ended() {
                 let until = *until.get_or_insert_with(|| Instant::now() + LATE);
-                if !matches!(ask, Ask::Put(_)) || Instant::now() > until {
+                if !is_put(&ask) || Instant::now() > until {
                     continue;
                 }
             }
-            unsettled =
-                matches!(ask, Ask::Put(_)) || unsettled && !matches!(ask, Ask::Settle | Ask::Commit(_) | Ask::Close);
+            unsettled = is_put(&ask) || unsettled && !matches!(ask, Ask::Settle | Ask::Commit(_) | Ask::Close);
             let told = Told::new(id, self.port, self.policy);
-            let answer = self.next_in_order(ask, &mut prover, &told);
+            let answer = self.next_in_order(ask, &mut patcher, &told);
             told.flush();
             self.answer(id, answer);
         }
@@ -219,19 +219,19 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn next_in_order(&self, ask: Ask, prover: &mut Option<Prover>, told: &Told<'_>) -> Result<Answer, Fault> {
+    fn next_in_order(&self, ask: Ask, patcher: &mut Option<Patcher>, told: &Told<'_>) -> Result<Answer, Fault> {
         match ask {
             Ask::Open => self.open(|| Held::open(&self.bound()?.near()?, told)),
             Ask::OpenPromoted => self.open(|| Held::open_promoted(&self.bound()?.near()?)),
             Ask::BeginTurn => self.open(|| Held::begin_turn(&self.bound()?.near()?)),
             Ask::Close => self.open(|| Ok(Held::Nothing)),
-            Ask::Put(packed) => {
+            Ask::Put(_) | Ask::Patch(_) => {
                 let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-                let prover = match prover {
-                    Some(prover) => prover,
-                    None => prover.insert(Prover::new()?),
+                let patcher = match patcher {
+                    Some(patcher) => patcher,
+                    none => none.insert(Patcher::new()?),
                 };
-                held.mirror()?.put(prover.prove(packed)?)?;
+                patcher.put(ask, held.mirror()?)?;
                 Ok(Answer::Done)
             }
             Ask::Role
@@ -268,8 +268,12 @@ impl<'a> Desk<'a> {
                 continue;
             }
             let fetch = || {
-                let Ask::Read(wanted) = ask else { return Err(out_of_turn("nothing to read")) };
                 let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+                let wanted = match ask {
+                    Ask::Read(wanted) => wanted,
+                    Ask::Signatures(wanted) => return signatures(held.mirror()?.service(), &wanted),
+                    _ => return Err(out_of_turn("nothing to read")),
+                };
                 let fetcher = match &mut fetcher {
                     Some(fetcher) => fetcher,
                     none => none.insert(Fetcher::new()?),
@@ -298,6 +302,10 @@ impl<'a> Desk<'a> {
         };
         let _gone = self.port.send(&bytes.unwrap_or_else(too_long));
     }
+}
+
+fn is_put(ask: &Ask) -> bool {
+    matches!(ask, Ask::Put(_) | Ask::Patch(_))
 }
 
 #[cfg(test)]

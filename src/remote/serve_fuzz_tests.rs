@@ -7,7 +7,8 @@ use crate::format::config::{Config, StoreId};
 use crate::format::pack::BlockKind;
 use crate::id::Id;
 use crate::path::RelPath;
-use crate::remote::message::{Ask, Fault, Message, Push};
+use crate::remote::delta::Step;
+use crate::remote::message::{Ask, Fault, Message, Patch, Push};
 use crate::remote::policy::Policy;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use std::path::Path;
 /// One of everything that a client may send.
 fn all(place: &Path) -> Vec<Message> {
     let (block, chunks) = packed(BlockKind::Data, &[b"one", b"two"]);
+    let (one, _) = packed(BlockKind::Data, &[b"one"]);
     let root = ChunkRef { id: Id::of(b"root"), length: 4 };
     let (part, config) = (everything(), Config { store: StoreId(1), chunker: Chunker::default() });
     let asks = vec![
@@ -49,6 +51,8 @@ fn all(place: &Path) -> Vec<Message> {
         Ask::Publish { look: root, recorded: Some(1), to: 1, part },
         Ask::Missing(vec![Id::of(b"one")]),
         Ask::Put(block),
+        Ask::Patch(Patch { chunks: chunks.clone(), old: chunks.clone(), steps: vec![Step::Old(0, 6)], sent: one }),
+        Ask::Signatures(vec![chunks.clone(), vec![root]]),
         Ask::Settle,
         Ask::Read(chunks),
         Ask::Errand(b"errand".to_vec()),

@@ -5,16 +5,17 @@ use super::blocks::{Blocks, Question};
 use super::budget::Lease;
 use super::lane::Exit;
 use super::read::{Parcel, Piece, Plain};
-use crate::entry::{CARRIED_FORWARD, CHANGED_WHILE_READ, ChunkRef, Entry, Extent, Meta, Node};
+use crate::entry::{CARRIED_FORWARD, CHANGED_WHILE_READ, ChunkRef, Content, Entry, Extent, Meta, Node};
 use crate::format::pack::BlockKind;
 use crate::format::snapshot::Totals;
 use crate::id::Id;
-use crate::limits::QUESTIONS;
+use crate::limits::{ALIKE_FILE, QUESTIONS};
 use crate::manifest;
 use crate::manifest::build::Builder;
 use crate::manifest::extents::ContentBuilder;
 use crate::monitor::Monitor;
 use crate::path::RelPath;
+use crate::store::chunks::Alike;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -95,6 +96,7 @@ impl<'a> Assembler<'a> {
             })
             .map(|chunk| chunk.id)
             .collect();
+        self.blocks.resemble(parcel.pieces.iter().filter_map(alike).collect());
         let question = if ids.is_empty() { None } else { Some(self.blocks.ask(ids)?) };
         Ok((parcel, question))
     }
@@ -279,6 +281,18 @@ impl<'a> Assembler<'a> {
         self.blocks.finish()?;
         Ok((root, self.outcome))
     }
+}
+
+/// The chunks of a file that changed, and those that it had.
+fn alike(piece: &Piece) -> Option<Alike> {
+    let Piece::Whole(_, chunks, Some(Entry { node: Node::File { content: Content::Direct(extents), size }, .. })) =
+        piece
+    else {
+        return None;
+    };
+    let old: Vec<ChunkRef> = extents.iter().filter_map(Extent::chunk).collect();
+    let new: Vec<Id> = chunks.iter().map(|chunk| chunk.id).filter(|id| old.iter().all(|old| old.id != *id)).collect();
+    (*size <= ALIKE_FILE && !new.is_empty() && !old.is_empty()).then_some(Alike { new, old })
 }
 
 fn length(bytes: &[u8]) -> u32 {

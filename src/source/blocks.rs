@@ -10,7 +10,7 @@ use crate::id::Id;
 use crate::limits::{BLOCK_TARGET, GATHER_BELOW};
 use crate::store;
 use crate::store::block::Block;
-use crate::store::chunks::{Answer, ChunkSink};
+use crate::store::chunks::{Alike, Answer, ChunkSink};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -66,6 +66,13 @@ impl<'a> Blocks<'a> {
         let answer = self.sink.ask(BlockKind::Data, ids)?;
         self.asked += 1;
         Ok(Question { number: self.asked, on_the_way, answer })
+    }
+
+    /// Tells the store what chunks of content may be later versions of.
+    pub(super) fn resemble(&self, alike: Vec<Alike>) {
+        if !alike.is_empty() {
+            self.sink.resemble(alike);
+        }
     }
 
     /// Waits for the answer to the oldest open question: for each chunk, whether it was neither in the store nor on its way there.

@@ -39,6 +39,15 @@ pub trait ChunkReader: Send {
 /// What comes of a question; it is waited for when it is called.
 pub type Answer<'a> = Box<dyn FnOnce() -> Result<Vec<bool>, Error> + Send + 'a>;
 
+/// Chunks of content that are new, or may be, and chunks of which they may be a later version.
+#[derive(Clone, Debug)]
+pub struct Alike {
+    /// Their names.
+    pub new: Vec<Id>,
+    /// What the store is thought to have.
+    pub old: Vec<ChunkRef>,
+}
+
 /// Where new chunks go.
 pub trait ChunkSink: Sync {
     /// Asks for each id whether the store lacks it. The answer is waited for when it is taken, so that many questions can be under way at once. It is
@@ -49,6 +58,9 @@ pub trait ChunkSink: Sync {
     fn missing(&self, kind: BlockKind, ids: &[Id]) -> Result<Vec<bool>, Error> {
         self.ask(kind, ids.to_vec())?()
     }
+
+    /// Tells what chunks that may be put later are like. A hint: nothing depends on it but how much has to be sent.
+    fn resemble(&self, _alike: Vec<Alike>) {}
 
     /// Takes a block; it is durable and readable only when the store has settled.
     fn put(&self, block: Block) -> Result<(), Error>;
@@ -79,6 +91,10 @@ impl<T: ChunkSource + Send + ?Sized> ChunkSource for Arc<T> {
 impl<T: ChunkSink + Send + ?Sized> ChunkSink for Arc<T> {
     fn ask(&self, kind: BlockKind, ids: Vec<Id>) -> Result<Answer<'_>, Error> {
         (**self).ask(kind, ids)
+    }
+
+    fn resemble(&self, alike: Vec<Alike>) {
+        (**self).resemble(alike);
     }
 
     fn put(&self, block: Block) -> Result<(), Error> {

@@ -19,6 +19,11 @@ impl Prover {
         Ok(Self { decoder, plain: Vec::new() })
     }
 
+    /// The plain bytes of the block that was proved last.
+    pub(super) fn plain(&self) -> &[u8] {
+        &self.plain
+    }
+
     /// A block whose header, lengths, bytes and ids fit each other.
     pub(super) fn prove(&mut self, packed: Packed) -> Result<Block, Fault> {
         let header = BlockHeader::decode(&packed.header)?;
@@ -33,16 +38,21 @@ impl Prover {
         decoded.map_err(|e| {
             Fault::Failed(format!("the client sent a block that cannot be decoded: {e} (it was not stored)"))
         })?;
-        let mut rest = self.plain.as_slice();
-        for chunk in &chunks {
-            let (bytes, tail) = rest.split_at_checked(chunk.length as usize).ok_or_else(|| unfit("its chunks"))?;
-            if Id::of(bytes) != chunk.id {
-                return Err(unfit(&format!("chunk {}", chunk.id)));
-            }
-            rest = tail;
-        }
+        prove_ids(&chunks, &self.plain)?;
         Ok(Block { kind: header.kind, codec: header.codec, chunks, stored: packed.stored })
     }
+}
+
+/// Proves that these bytes are the chunks, one after the other.
+pub(super) fn prove_ids(chunks: &[ChunkRef], mut plain: &[u8]) -> Result<(), Fault> {
+    for chunk in chunks {
+        let (bytes, rest) = plain.split_at_checked(chunk.length as usize).ok_or_else(|| unfit("its chunks"))?;
+        if Id::of(bytes) != chunk.id {
+            return Err(unfit(&format!("chunk {}", chunk.id)));
+        }
+        plain = rest;
+    }
+    Ok(())
 }
 
 /// The chunks, if they have these lengths and lie one after the other.
@@ -59,6 +69,6 @@ fn in_a_row(chunks: &[(u32, ChunkRef)], lengths: &[u32]) -> Option<Vec<ChunkRef>
     (chunks.len() == lengths.len()).then_some(all)
 }
 
-fn unfit(what: &str) -> Fault {
+pub(super) fn unfit(what: &str) -> Fault {
     Fault::Failed(format!("the client sent a block that is not what it says: {what} (it was not stored)"))
 }
