@@ -4,6 +4,7 @@ use super::{Line, Options, Port, join};
 use crate::remote::Error;
 use crate::remote::frame::{Frame, Hello, TALK, TUNNEL};
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -147,15 +148,18 @@ fn two_ends_that_wait_for_each_other_do_not_wait_for_ever() {
     let kill = Box::new(move || drop(killed.lock().unwrap().take()));
     let options = Options { silence: milliseconds(60), explain, kill, ..quick() };
     // The other end sends and never reads. Nobody receives here: only the line itself can find out.
+    let is_over = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&is_over);
     thread::spawn(move || {
         let (_input, mut output) = (input, output);
         output.write_all(&greeting()).unwrap();
-        while output.write_all(&frame(TALK, &vec![5; 50_000])).is_ok() {}
+        while !over.load(Ordering::Relaxed) && output.write_all(&frame(TALK, &vec![5; 50_000])).is_ok() {}
     });
     let line = open("uhane", here, options).unwrap();
     let talk = line.talk();
     thread::spawn(move || while talk.send(&vec![5; 50_000]).is_ok() {});
     let error = failure.recv_timeout(Duration::from_secs(10)).unwrap();
+    is_over.store(true, Ordering::Relaxed);
     assert!(matches!(error, Error::Silent { .. }), "{error}");
 }
 
