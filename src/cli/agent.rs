@@ -1,7 +1,7 @@
 //! `-agent`: the program on another host, started through ssh by that of the operator (floor 7). It speaks on standard input and output, and is not
 //! meant for people.
 //!
-//! What must stay true: when the pipe ends it ends, within five seconds whatever it was doing; its locks go with it.
+//! What must stay true: when the pipe ends, or the line is given up, it ends, within five seconds whatever it was doing; its locks go with it.
 
 use super::args::AgentArgs;
 use super::exit::Exit;
@@ -14,7 +14,7 @@ use crate::remote::serve::serve;
 use crate::remote::stdio;
 use std::time::Duration;
 
-/// After the pipe has ended, what was put has so long to become durable.
+/// After that, what was put has so long to become durable.
 const GRACE: Duration = Duration::from_millis(4500);
 
 pub(super) fn run(args: &AgentArgs) -> Result<Exit, Failure> {
@@ -24,7 +24,9 @@ pub(super) fn run(args: &AgentArgs) -> Result<Exit, Failure> {
         None => Policy::open(),
     };
     watch()?;
-    let line = match stdio::open(Options::default()) {
+    // Where nobody takes what is written any more, a write to the pipe hangs for as long as the kernel likes.
+    let options = Options { kill: Box::new(end_soon), ..Options::default() };
+    let line = match stdio::open(options) {
         Ok(line) => line,
         Err(e) => return lost(&e),
     };
@@ -43,12 +45,23 @@ fn lost(error: &Error) -> Result<Exit, Failure> {
 fn watch() -> Result<(), Failure> {
     let wait = || {
         if stdio::hung_up().is_ok() {
-            std::thread::sleep(GRACE);
-            end();
+            end_after_grace();
         }
     };
     let started = std::thread::Builder::new().name("watch".to_owned()).spawn(wait);
     started.map(drop).map_err(|e| Failure { message: format!("no thread can be started: {e}"), exit: Exit::Failed })
+}
+
+/// Ends the process after the grace, whatever it is doing.
+fn end_soon() {
+    if std::thread::Builder::new().name("end".to_owned()).spawn(end_after_grace).is_err() {
+        end();
+    }
+}
+
+fn end_after_grace() {
+    std::thread::sleep(GRACE);
+    end();
 }
 
 /// A process in the middle of its work is ended as by a signal: whatever it was doing bears that at any instant.

@@ -12,6 +12,7 @@
 )]
 
 mod adopted;
+mod agent;
 mod damage;
 mod disk;
 mod filesystems;

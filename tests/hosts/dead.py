@@ -99,9 +99,8 @@ class Dead(Nights):
         said = run.communicate(timeout=200)[0]
         need(run.returncode == 2 and time.monotonic() - before <= GIVEN_UP, f"{run.returncode}: {said}")
         left = [host for host in world.HOSTS if host != self.at]
-        while time.monotonic() - before <= 200 and any(self.hosts.agents(host) for host in left):
+        while time.monotonic() - before <= GIVEN_UP and any(self.hosts.agents(host) for host in left):
             time.sleep(0.5)
-            print(time.monotonic() - before, [self.hosts.agents(host) for host in left], flush=True)
         print(f"          naio dies in the middle: no agent is left after {time.monotonic() - before:.0f} s\n          {said.strip()}", flush=True)
         need(not any(self.hosts.agents(host) for host in left), "an agent is left")
         self.hosts.plug(self.at)
