@@ -157,7 +157,7 @@ def main():
     parser.add_argument("--work", type=Path, default=ROOT / "target/hosts/dead")
     parser.add_argument("scenes", nargs="*", metavar="SCENE", default=SCENES, help=", ".join(SCENES))
     options = parser.parse_args()
-    options.at, options.source, options.mirror, options.user = "naio", "uhane", "mamane", world.OPERATOR
+    options.at, options.source, options.mirror, options.user, options.store = "naio", "uhane", "mamane", world.OPERATOR, False
     world.enter()
     work = options.work.resolve()
     with world.World(work, options.program) as hosts:

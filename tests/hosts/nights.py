@@ -2,11 +2,11 @@
 """The observatory's own example, night after night: uhane's disk, mamane's mirror, and commands given at naio.
 
     nights.py [--program FILE] [--trees NIGHT1 NIGHT2 [--dirs D,D]] [--at naio] [--source uhane] [--mirror mamane] [--user ptolemy|root]
-              [--sshd root|ptolemy] [--work FOLDER]
+              [--sshd root|ptolemy] [--store] [--work FOLDER]
 
 First night, no change, a night, checks, files brought back, failing over and back; after each, the ends are compared by compare_trees.py, the exit code is
 that of the README, and the store is read by reader.py. Without --trees a small tree is made. --at, --source and --mirror give any of the roles to any host:
-`--source naio --mirror naio` has no remote end. Prints a line for each step; ends with "nights: all as promised". Needs root, and Python with zstandard
+`--source naio --mirror naio` has no remote end. --store has the store on another place of the mirror's host. Prints a line for each step; ends with "nights: all as promised". Needs root, and Python with zstandard
 and blake3.
 """
 import argparse
@@ -72,6 +72,7 @@ class Nights:
     def __init__(self, hosts, options, night1, night2, dirs):
         self.hosts, self.at, self.user, self.night1, self.night2, self.dirs = hosts, options.at, options.user, night1, night2, dirs
         self.source, self.mirror = (options.source, SOURCE), (options.mirror, MIRROR)
+        self.apart = "mamane/a store" if options.store else None      # until a swap
         self.began = time.monotonic()
 
     # ------------------------------------------------------------------------------------------------------------- words
@@ -116,14 +117,21 @@ class Nights:
 
     def proved(self):
         """The store, by the independent reader; how many snapshots it has."""
-        store = self.tree(self.mirror) / ".backup/store"
+        store = self.store()
         words = [sys.executable, ROOT / "tests/reader.py", store]
         done = subprocess.run([*words, "verify"], capture_output=True, text=True, check=False)
         need(done.returncode == 0, f"reader.py: {done.stderr[-2000:]}")
         return len(world.must(*words, "list").splitlines())
 
+    def store(self):
+        disk, usual = self.hosts.disk(self.mirror[0]), self.tree(self.mirror) / ".backup/store"
+        if self.apart:
+            return disk / self.apart
+        # The link that a swap made leads on from the root of its host.
+        return disk / os.path.relpath(usual.readlink(), "/local/data") if usual.is_symlink() else usual
+
     def packs(self):
-        return sorted(str(path) for path in (self.tree(self.mirror) / ".backup/store").rglob("*") if path.is_file() and "snapshots" not in str(path))
+        return sorted(str(path) for path in self.store().rglob("*") if path.is_file() and "snapshots" not in str(path))
 
     def quiet(self):
         """Nothing of ours runs on any host."""
@@ -147,7 +155,7 @@ class Nights:
 
     def begin(self):
         lines = [f"# /data/{TARGET}", f"TARGET  {TARGET}", f"        SOURCE  {self.place(self.source)}", f"        MIRROR  {self.place(self.mirror)}",
-                 *(f"        DIR     {name}" for name in self.dirs)]
+                 *(f"        DIR     {name}" for name in self.dirs), *([f"        STORE   /local/data/{self.apart}"] if self.apart else [])]
         self.table().write_text("\n".join(lines) + "\n")
         if self.user != "root":
             os.chown(self.table(), world.ID, world.ID)
@@ -211,7 +219,7 @@ class Nights:
 
     def swap(self):
         self.backup(["-swap", TARGET])
-        self.source, self.mirror = self.mirror, self.source
+        self.source, self.mirror, self.apart = self.mirror, self.source, None
         text = self.table().read_text()
         wanted = [f"SOURCE  {self.place(self.source)}\n", f"MIRROR  {self.place(self.mirror)}\n"]
         need(all(line in text for line in wanted), f"the table after the swap:\n{text}")
@@ -252,6 +260,7 @@ def main():
     parser.add_argument("--mirror", default="mamane", choices=world.HOSTS)
     parser.add_argument("--user", default=world.OPERATOR, choices=world.HOMES)
     parser.add_argument("--sshd", default="root", choices=world.HOMES)
+    parser.add_argument("--store", action="store_true")
     parser.add_argument("--work", type=Path, default=ROOT / "target/hosts")
     options = parser.parse_args()
     world.enter()
