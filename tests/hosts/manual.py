@@ -77,7 +77,7 @@ class Manual:
             if heading != last:
                 self.printed, last = [], heading
                 if heading == "What messages mean":
-                    self.hosts.unplug("uhane")
+                    self.route("add")
             if block and PROMPT.fullmatch(block[0]):
                 self.commands(block)
             elif block:
@@ -203,9 +203,13 @@ class Manual:
         self.same("mamane", "local/data/mamane/elixir.mirror")
         need(self.typed("naio", "backup -check elixir --data")[0] == 0, "the new mirror is not in order")
 
+    def route(self, do):
+        """Takes uhane out of reach, at once."""
+        world.must(*self.hosts.words("naio", f"ip route {do} unreachable {world.HOSTS['uhane']}", "root"))
+
     def messages(self):
         """Each message that the page quotes, brought about."""
-        self.hosts.plug("uhane")
+        self.route("del")
         text = PAGE.read_text().split("# What messages mean", 1)[1].replace("\n", " ")
         quoted = [quote for quote in re.findall(r"`([^`]+)`", text) if " " in quote and not quote.startswith("no word for")]
         agent = self.hosts.folder / "uhane/bin/backup"
@@ -216,10 +220,7 @@ class Manual:
             need(code == 2 and len(said.splitlines()) <= 2, f"exit code {code}: {said}")
             return said
 
-        self.hosts.plug("uhane")
-        for _ in range(100):
-            if self.typed("naio", "ssh uhane true </dev/null")[1].startswith("BKUPWIRE"):
-                break
+        need(self.typed("naio", "ssh uhane true </dev/null")[1].startswith("BKUPWIRE"), "no good answer of an agent")
         said = []
         agent.unlink()
         said.append(ask())
