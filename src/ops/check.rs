@@ -120,7 +120,9 @@ fn check_mirror(
 /// What has moved on at the source since the newest snapshot: news, not an error.
 fn news(ends: &Ends<'_>, mirror: &dyn MirrorService, context: Context<'_>) -> Result<Option<News>, Error> {
     let Some(newest) = mirror.newest(|record| record.kind == Kind::Backup)? else { return Ok(None) };
-    let Ok(root) = ends.source_here().and_then(|path| open_tree(path, "SOURCE", &ends.source.name())) else {
+    // Who checks without SOURCE has said so.
+    let Ok(path) = ends.source_here() else { return Ok(None) };
+    let Ok(root) = open_tree(path, "SOURCE", &ends.source.name()) else {
         context.monitor.note("SOURCE cannot be opened: it was not compared");
         return Ok(None);
     };

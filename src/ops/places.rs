@@ -55,13 +55,28 @@ impl<'t> Ends<'t> {
         Ok(live.filter(|live| stale.is_none_or(|stale| stale < *live)))
     }
 
+    /// Whether the history is read at SOURCE: after a swap, until there is a mirror again. Where MIRROR does not answer, there may be one, with newer
+    /// nights; who only looks, or restores to another place, is told so.
+    pub(super) fn history_is_at_source(&self, only_looks: bool) -> bool {
+        let promoted = || matches!(self.source.role(), Ok(Some(role)) if self.is_promoted(&role));
+        match self.waits_for_mirror() {
+            Ok(live) => live.is_some(),
+            // A SOURCE that is dead says nothing of itself.
+            Err(_) => only_looks && self.mirror.role().is_err() && promoted(),
+        }
+    }
+
+    fn is_promoted(&self, role: &Role) -> bool {
+        role.target == self.target.name && matches!(role.state, State::Promoted(_))
+    }
+
     /// What to say when the history is read there.
     pub(super) fn read_from_source(&self) -> String {
-        format!(
-            "{} is not a mirror yet, or not mounted: this is the history of the promoted SOURCE {}, which ends with the swap",
-            self.mirror.name(),
-            self.source.name()
-        )
+        let why = self
+            .mirror
+            .role()
+            .map_or_else(|e| e.to_string(), |_| format!("{} is not a mirror yet, or not mounted", self.mirror.name()));
+        format!("{why}: this is the history of the promoted SOURCE {}, which ends with the swap", self.source.name())
     }
 
     /// The room that the history takes which the mirror gets from SOURCE when it is made.

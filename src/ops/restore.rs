@@ -118,7 +118,7 @@ pub fn restore(
         guards::source_is_no_mirror(&ends)?;
     }
     guards::rows_are_not_swapped(&ends)?;
-    if ends.waits_for_mirror().is_ok_and(|live| live.is_some()) {
+    if ends.history_is_at_source(options.to.is_some()) {
         context.monitor.note(&ends.read_from_source());
         return from(ends.source.open_promoted()?.as_ref(), &ends, options, context, would);
     }

@@ -31,8 +31,7 @@ pub struct Listed {
 
 /// Lists all snapshots.
 pub fn snapshots(ends: Ends<'_>) -> Result<Listed, Error> {
-    // After a swap, until there is a mirror again, the history is at SOURCE; a SOURCE that is dead says nothing of itself.
-    if ends.waits_for_mirror().is_ok_and(|live| live.is_some()) {
+    if ends.history_is_at_source(true) {
         return Ok(Listed { records: ends.source.records()?, note: Some(ends.read_from_source()) });
     }
     guards::rows_are_not_swapped(&ends)?;

@@ -812,3 +812,23 @@ fn history_can_be_listed_and_restored_while_there_is_no_mirror_after_a_swap() {
     drop(finish(site.command(["-backup", "--init", "data"])).ended(0));
     assert_eq!(site.newest("backup"), 3);
 }
+
+#[test]
+fn the_history_is_read_at_the_promoted_source_while_the_host_of_the_mirror_is_dead() {
+    if hosts::are_far() {
+        return; // A host that is dead must not be that of SOURCE.
+    }
+    let site = started();
+    site.run("-swap data").ended(0);
+    let (text, dead) = (table(&site), "MIRROR nowhere:/data\nRSH false");
+    let lines = text.lines().map(|line| if line.trim_start().starts_with("MIRROR") { dead } else { line });
+    fs::write(site.path("backup.tab"), lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let note = ["nowhere", "this is the history of the promoted SOURCE"];
+    site.run("-snapshots data").ended(0).warns(&note);
+    let out = site.path("out");
+    site.run(&format!("-restore data --snapshot 1 --to {}", out.display())).ended(0).warns(&note);
+    assert_eq!(fs::read(out.join("d/sub/file")).unwrap(), b"first");
+    // There may be newer nights than it knows.
+    refused(&site, "-restore data", &["nowhere"]);
+    refused(&site, "-backup data", &["nowhere"]);
+}
