@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop")]
 
+#[path = "remote/delta.rs"]
+mod delta;
 #[path = "remote/wire.rs"]
 mod wire;
 

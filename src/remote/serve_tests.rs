@@ -24,6 +24,8 @@ use std::thread::JoinHandle;
 
 #[path = "serve_fuzz_tests.rs"]
 mod fuzz;
+#[path = "serve_patch_tests.rs"]
+mod patch;
 
 /// A client whose agent is a thread.
 struct Client {

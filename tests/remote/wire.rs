@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Wire {
     /// The questions, each by its first word.
     asked: Mutex<Vec<String>>,
+    /// Bytes to the agent since the questions were asked for.
+    pub(crate) sent: AtomicUsize,
     pub(crate) calls: AtomicUsize,
     /// Once this many frames came from the agent, the pipe is cut.
     pub(crate) cut_after: Mutex<Option<usize>>,
@@ -27,10 +29,12 @@ pub(crate) struct Wire {
 impl Wire {
     /// The questions since this was asked last.
     pub(crate) fn asked(&self) -> Vec<String> {
+        self.sent.store(0, Ordering::SeqCst);
         std::mem::take(&mut *self.asked.lock().unwrap())
     }
 
     fn note(&self, frame: &Frame) {
+        self.sent.fetch_add(frame.payload.len(), Ordering::SeqCst);
         if frame.channel == TALK
             && let Ok(Message::Ask(_, ask)) = Message::decode(&frame.payload)
         {
