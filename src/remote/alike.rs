@@ -106,7 +106,7 @@ impl<'t> Resembling<'t> {
     }
 
     /// Asks for the sums of what these are like. A line that fails says so to who puts.
-    pub fn expect(&self, talk: &'t Talk, alike: Vec<Alike>) {
+    pub fn ask(&self, talk: &'t Talk, alike: Vec<Alike>) {
         let old = alike.iter().map(|alike| alike.old.clone()).collect();
         let Ok(pending) = talk.begin(Ask::Signatures(old)) else { return };
         let mut state = self.state();

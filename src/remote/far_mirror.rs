@@ -150,7 +150,7 @@ impl ChunkSink for FarMirror<'_> {
     }
 
     fn resemble(&self, alike: Vec<Alike>) {
-        self.resembling.expect(self.talk, alike);
+        self.resembling.ask(self.talk, alike);
     }
 
     fn put(&self, block: Block) -> Result<(), StoreError> {
