@@ -135,3 +135,5 @@ pub const OPENED_RECORDS: usize = 16;
 pub const OPENED_SEARCH: usize = 64;
 /// Bytes of the records in one answer, but for one record more.
 pub const RECORDS_BYTES: usize = 1 << 20;
+/// Answers that all records of a store may take.
+pub const RECORDS_ANSWERS: usize = 128;

@@ -4,6 +4,8 @@
 
 #[path = "remote/delta.rs"]
 mod delta;
+#[path = "remote/hostile.rs"]
+mod hostile;
 #[path = "remote/wire.rs"]
 mod wire;
 

@@ -51,6 +51,11 @@ impl Config {
         let chunker = parse_chunker(lines.value("chunker")?).ok_or(Error::Invalid("the chunker of the store"))?;
         Ok(Self { store, chunker })
     }
+
+    /// Whether it can be read back: what came another way than from a file may not.
+    pub fn is_sound(&self) -> bool {
+        Self::decode(&self.encode()).is_ok()
+    }
 }
 
 fn parse_chunker(text: &str) -> Option<Chunker> {

@@ -12,6 +12,7 @@ use super::tell::tell;
 use crate::format::role::Role;
 use crate::format::snapshot::Record;
 use crate::fs::space::Need;
+use crate::limits::RECORDS_ANSWERS;
 use crate::mirror::Error;
 use crate::mirror::end::{Around, End, Room, Turning};
 use crate::mirror::home::Home;
@@ -93,6 +94,11 @@ impl FarEnd {
         Ok(self.talk()?.ask_giving(ask, history, &mut events)?)
     }
 
+    fn opened(&self, ask: Ask, monitor: &dyn Monitor) -> Result<Box<dyn MirrorService + '_>, Error> {
+        let mirror = FarMirror::open(self.talk()?, ask, self.cache.as_deref(), monitor)?;
+        if mirror.role().target == self.place.target { Ok(Box::new(mirror)) } else { self.unfit() }
+    }
+
     fn unfit<T>(&self) -> Result<T, Error> {
         Err(self.talk()?.unfit().into())
     }
@@ -149,17 +155,18 @@ impl End for FarEnd {
 
     fn records(&self) -> Result<Vec<Result<Record, String>>, Error> {
         let (mut all, mut last) = (Vec::new(), 0);
-        loop {
+        for _ in 0..RECORDS_ANSWERS {
             let Answer::Records(records, more) = self.ask(Ask::Records(last))? else { return self.unfit() };
             let newest = records.last().map(|(number, _)| *number);
             all.extend(records.into_iter().map(|(_, record)| record.map_err(|why| self.said(&why))));
             match newest {
                 _ if !more => return Ok(all),
                 Some(newest) if newest > last => last = newest,
-                // It would never end.
-                _ => return self.unfit(),
+                _ => break,
             }
         }
+        // It would never end.
+        self.unfit()
     }
 
     fn room(&self, settled: bool) -> Result<Room, Error> {
@@ -192,11 +199,11 @@ impl End for FarEnd {
     }
 
     fn open<'a>(&'a self, monitor: &dyn Monitor) -> Result<Box<dyn MirrorService + 'a>, Error> {
-        Ok(Box::new(FarMirror::open(self.talk()?, Ask::Open, self.cache.as_deref(), monitor)?))
+        self.opened(Ask::Open, monitor)
     }
 
     fn open_promoted(&self) -> Result<Box<dyn MirrorService + '_>, Error> {
-        Ok(Box::new(FarMirror::open(self.talk()?, Ask::OpenPromoted, self.cache.as_deref(), &Silent)?))
+        self.opened(Ask::OpenPromoted, &Silent)
     }
 
     fn history(&self) -> Result<Box<dyn History + '_>, Error> {

@@ -12,6 +12,7 @@ use super::talk::{Failure, Talk};
 use super::tell::{let_go, part, tell};
 use crate::chunk::cut::Chunker;
 use crate::entry::{ChunkRef, Time};
+use crate::format::config::Config;
 use crate::format::pack::BlockKind;
 use crate::format::role::Role;
 use crate::format::snapshot::Record;
@@ -64,6 +65,9 @@ impl<'t> FarMirror<'t> {
     pub fn open(talk: &'t Talk, ask: Ask, cache: Option<&Path>, monitor: &dyn Monitor) -> Result<Self, Error> {
         let answer = talk.ask(ask, &mut |event| tell(monitor, talk.host(), event))?;
         let Answer::Opened(opened) = answer else { return Err(talk.unfit().into()) };
+        if !is_sound(&opened) {
+            return Err(talk.unfit().into());
+        }
         let Opened { role, chunker, is_incomplete, sequences, records } = opened;
         let lists = |root: &ChunkRef| !is_incomplete && records.iter().any(|record| record.root == *root);
         let nodes = Nodes::open(cache, role.store, lists);
@@ -101,6 +105,7 @@ impl<'t> FarMirror<'t> {
             return self.unfit();
         };
         let good = records.into_iter().filter_map(|(number, record)| Some((number, record.ok()?)));
+        let good = good.filter(|(number, record)| record.sequence == *number);
         self.known().records.extend(good);
         Ok(())
     }
@@ -123,6 +128,15 @@ impl<'t> FarMirror<'t> {
             Ok(missing.into_iter().zip(given).map(|(missing, given)| missing && !given).collect())
         }))
     }
+}
+
+/// Whether a mirror can be so. What this side computes with is not believed.
+fn is_sound(opened: &Opened) -> bool {
+    let Opened { role, chunker, sequences, records, .. } = opened;
+    let is_one_of = |record: &Record| sequences.binary_search(&record.sequence).is_ok();
+    Config { store: role.store, chunker: *chunker }.is_sound()
+        && sequences.is_sorted_by(|one, next| one < next)
+        && records.iter().all(is_one_of)
 }
 
 impl ChunkSource for FarMirror<'_> {
@@ -206,7 +220,10 @@ impl MirrorService for FarMirror<'_> {
                 return Ok(record.clone());
             }
         }
-        let Answer::Record(record) = self.ask(Ask::Record(sequence), &Silent)? else { return self.unfit() };
+        let record = match self.ask(Ask::Record(sequence), &Silent)? {
+            Answer::Record(record) if record.sequence == sequence => record,
+            _ => return self.unfit(),
+        };
         self.known().records.insert(sequence, (*record).clone());
         Ok(*record)
     }
@@ -245,7 +262,10 @@ impl MirrorService for FarMirror<'_> {
         let root = draft.root;
         let answer = self.ask(Ask::Commit(draft), &Silent);
         self.puts.check()?;
-        let Answer::Record(record) = answer? else { return self.unfit() };
+        let record = match answer? {
+            Answer::Record(record) if record.root == root => record,
+            _ => return self.unfit(),
+        };
         self.learn(&record);
         self.content.nodes.save(root);
         Ok(*record)

@@ -23,7 +23,6 @@ use super::Error;
 use super::line::Port;
 use super::message::{Answer, Ask, Event, Fault, Message, Push};
 use super::policy::Policy;
-use crate::format::config::Config;
 use crate::fs::clock;
 use crate::limits::{FRAME_MAX, LONG_ASKS};
 use crate::mirror::end::{End, Turning};
@@ -182,7 +181,9 @@ impl<'a> Desk<'a> {
             }
             (Ask::InitAfterSwap { random, name, config }, Some(pushes)) => {
                 // What a store would refuse to read back is not written.
-                Config::decode(&config.encode())?;
+                if !config.is_sound() {
+                    return Err(out_of_turn("a store that cannot be"));
+                }
                 let name = shown(name.as_bytes());
                 let from = Asked { id, port: self.port, pushes, name, config };
                 Ok(Answer::Imported(self.bound()?.near()?.init_after_swap(&from, random, told)?))

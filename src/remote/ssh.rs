@@ -139,8 +139,8 @@ impl Caller {
     fn explain(&self, error: Error, greeted: bool) -> Error {
         let host = match error {
             Error::Closed { host, .. } => host,
-            Error::Version { .. } => {
-                // The other end notices that too: once is enough.
+            // The other end notices that too, and is not to be killed before it has: once is enough.
+            Error::Version { .. } | Error::Silent { .. } => {
                 self.process.wait(STATUS);
                 self.process.last_words();
                 return error;

@@ -13,6 +13,7 @@
 
 mod adopted;
 mod agent;
+mod cut;
 mod damage;
 mod disk;
 mod filesystems;

@@ -24,13 +24,27 @@ pub(crate) struct Wire {
     pub(crate) calls: AtomicUsize,
     /// Once this many frames came from the agent, the pipe is cut.
     pub(crate) cut_after: Mutex<Option<usize>>,
+    /// What comes instead of each message of the agent.
+    pub(crate) tamper: Mutex<Option<Tamper>>,
 }
+
+/// Makes other messages of one.
+pub(crate) type Tamper = Box<dyn FnMut(Vec<u8>) -> Vec<Vec<u8>> + Send>;
 
 impl Wire {
     /// The questions since this was asked last.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.sent.store(0, Ordering::SeqCst);
         std::mem::take(&mut *self.asked.lock().unwrap())
+    }
+
+    fn tampered(&self, frame: Frame) -> Vec<Frame> {
+        match &mut *self.tamper.lock().unwrap() {
+            Some(tamper) if frame.channel == TALK && !frame.payload.is_empty() => {
+                tamper(frame.payload).into_iter().map(|payload| Frame { channel: TALK, payload }).collect()
+            }
+            _ => vec![frame],
+        }
     }
 
     fn note(&self, frame: &Frame) {
@@ -64,8 +78,10 @@ fn carry(from: PipeReader, mut to: PipeWriter, delay: Duration, wire: Arc<Wire>,
             if !from_agent {
                 wire.note(&frame);
             }
-            if sender.send((Instant::now() + delay, frame)).is_err() {
-                return;
+            for frame in if from_agent { wire.tampered(frame) } else { vec![frame] } {
+                if sender.send((Instant::now() + delay, frame)).is_err() {
+                    return;
+                }
             }
         }
     });
