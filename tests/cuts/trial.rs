@@ -102,18 +102,14 @@ impl Trial {
         }
     }
 
-    /// One line says which host it was, and what to do.
+    /// The last line, and no other, says which host it was and what to do.
     fn is_told(&self, said: &str) -> Result<(), String> {
-        let [line] = said.lines().collect::<Vec<_>>()[..] else {
-            return Err("it should have said one line".to_owned());
-        };
-        let begins = line.starts_with(&format!("backup: data: {}", self.plan.host));
-        let advises = ["(run the command again", ": make the login files"].map(|text| line.matches(text).count());
-        if begins && advises.iter().sum::<usize>() == 1 {
-            Ok(())
-        } else {
-            Err("it does not say what happened".to_owned())
-        }
+        let advises =
+            |line: &&str| ["run the command again", ": make the login files"].iter().any(|text| line.contains(text));
+        let last = said.lines().last().unwrap_or_default();
+        let begins = last.starts_with(&format!("backup: data: {}", self.plan.host));
+        let is_once = said.lines().filter(advises).count() == 1 && last.matches("run the command again").count() <= 1;
+        if begins && advises(&last) && is_once { Ok(()) } else { Err("it does not say once what happened".to_owned()) }
     }
 
     /// The outcome is that of a run that nothing disturbed.
