@@ -1,6 +1,6 @@
 //! An end on another host gives the same answers as one here, with few waits; and says what is wrong when it cannot.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may stop")]
 
 #[path = "remote/delta.rs"]
 mod delta;

@@ -79,7 +79,7 @@ fn told(hosts: Hosts, tamper: impl FnMut(Vec<u8>) -> Vec<Vec<u8>> + Send + 'stat
     *hosts.wire.tamper.lock().unwrap() = Some(Box::new(tamper));
     let (ended, end) = channel();
     std::thread::spawn(move || ended.send(everything(&hosts).map_err(|e| e.to_string())));
-    end.recv_timeout(PATIENCE).expect("the client panicked, or still waits")
+    end.recv_timeout(PATIENCE).unwrap_or_else(|e| panic!("the client panicked, or still waits: {e}"))
 }
 
 fn is_named(told: &Result<(), String>) {
@@ -170,7 +170,7 @@ fn content_that_is_not_what_was_asked_for_is_not_given_out() {
         hosts(),
         changed(|answer| {
             if let Answer::Chunks(blocks) = answer {
-                blocks.clear()
+                blocks.clear();
             }
         }),
     ));
@@ -184,7 +184,7 @@ fn answers_of_another_length_than_the_question_or_without_end_are_refused() {
         hosts(),
         changed(|answer| {
             if let Answer::Missing(missing) = answer {
-                missing.push(true)
+                missing.push(true);
             }
         }),
     ));
@@ -192,7 +192,7 @@ fn answers_of_another_length_than_the_question_or_without_end_are_refused() {
         hosts(),
         changed(|answer| {
             if let Answer::Missing(missing) = answer {
-                missing.clear()
+                missing.clear();
             }
         }),
     ));
@@ -201,7 +201,9 @@ fn answers_of_another_length_than_the_question_or_without_end_are_refused() {
         changed(|answer| {
             if let Answer::Records(records, more) = answer {
                 *more = true;
-                records.iter_mut().for_each(|(number, _)| *number = 5);
+                for (number, _) in records {
+                    *number = 5;
+                }
             }
         }),
     ));
@@ -222,7 +224,7 @@ fn answers_of_another_length_than_the_question_or_without_end_are_refused() {
         hosts(),
         changed(|answer| {
             if let Answer::Record(record) = answer {
-                record.root.length += 1
+                record.root.length += 1;
             }
         }),
     ));
@@ -263,7 +265,9 @@ fn lie(lie: &Lie, mut bytes: Vec<u8>, before: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let encoded = |message: Message| message.encode().unwrap();
     match lie {
         Lie::Bytes(changes) => {
-            changes.iter().for_each(|(at, byte)| *at.get_mut(&mut bytes) = *byte);
+            for (at, byte) in changes {
+                *at.get_mut(&mut bytes) = *byte;
+            }
             vec![bytes]
         }
         Lie::Cut(at) => {
@@ -291,7 +295,7 @@ fn lie(lie: &Lie, mut bytes: Vec<u8>, before: &[Vec<u8>]) -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 40, ..ProptestConfig::with_cases(120) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 40, ..ProptestConfig::with_cases(40) })]
 
     #[test]
     fn whatever_an_agent_says_its_client_ends_and_names_it(at in 0..60_usize, what in lies()) {
