@@ -52,8 +52,11 @@ pub fn backup(ends: Ends<'_>, options: Options, context: Context<'_>) -> Result<
         None => mirror.newest(|record| record.kind == Kind::Held)?,
         backup => backup,
     };
-    if mirror.role().state == State::Empty {
-        parent = parent.filter(|record| is_whole(mirror, record, context));
+    if mirror.role().state == State::Empty
+        && let Some(record) = &parent
+        && !is_whole(mirror, record, context)?
+    {
+        parent = None;
     }
     let night = Night { run: Run { ends, mirror, selection, context }, source, parent, reread: options.reread };
     if options.dry_run {
@@ -71,19 +74,21 @@ pub fn backup(ends: Ends<'_>, options: Options, context: Context<'_>) -> Result<
 
 /// Whether the manifest of a snapshot can be read to its end. A mirror that nothing was put on yet needs none: what came with the history of another
 /// store may be damaged, and then everything is read anew.
-fn is_whole(mirror: &dyn MirrorService, record: &Record, context: Context<'_>) -> bool {
+fn is_whole(mirror: &dyn MirrorService, record: &Record, context: Context<'_>) -> Result<bool, Error> {
     let walk = || -> Result<(), Error> {
         let mut cursor = Cursor::new(record.root, mirror.reader()?)?;
         while cursor.next_entry()?.is_some() {}
         Ok(())
     };
-    let walked = walk();
-    if let Err(e) = &walked {
-        context
-            .monitor
-            .note(&format!("snapshot {} cannot be built upon, all files are read anew: {e}", record.sequence));
+    match walk() {
+        Ok(()) => Ok(true),
+        Err(e) if e.is_lost() => Err(e),
+        Err(e) => {
+            let what = format!("snapshot {} cannot be built upon, all files are read anew: {e}", record.sequence);
+            context.monitor.note(&what);
+            Ok(false)
+        }
     }
-    walked.is_ok()
 }
 
 /// A run with the source at hand.
