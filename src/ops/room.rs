@@ -90,7 +90,8 @@ fn for_a_tree(
     }
     let (space, staged) = room(false)?;
     let need = need.without(staged);
-    if need == Need::default() || too_little(name, space, need, "").is_none() {
+    // What this run has just put into the store may not be counted yet: where it is close, everything has to be on the medium first.
+    if need == Need::default() || too_little(name, space, need.and(need), "").is_none() {
         return Ok(None);
     }
     Ok(too_little(name, room(true)?.0, need, ""))
