@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measure `backup` between hosts beside rsync and restic: wall time, and bytes on the wire each way, over the same sshd, on a fast and on a slow line.
 
-    between-hosts.py [--backup PROGRAM | --without-ours] [--data DIR] [--work DIR] [--sets linux,fits] [--lines fast,slow] [--rounds N] [--json FILE]
+    between-hosts.py [--backup PROGRAM | --without-ours] [--data DIR] [--work DIR] [--sets linux,fits] [--lines fast,slow] [--only NAME,...] [--rounds N]
+                     [--json FILE]
 
 The hosts are those of tests/hosts/world.py: uhane has the source, mamane gets the copy. Each round begins with nothing and goes through three phases: the
 first backup of night 1, again with no change, the next night; in each the programs take turns. The slow line has 50 ms and 100 Mbit/s each way
@@ -11,7 +12,7 @@ first backup of night 1, again with no change, the next night; in each the progr
     rsync pull     at mamane: rsync -az --delete uhane:/local/data/elixir/ ...        the same
     restic         at uhane:  restic -r sftp:mamane:... backup                        a store only; `restic init` is not timed
     backup         at uhane:  backup -backup elixir                                   a tree, and a store of all nights
-    backup, third  at naio:   the same, which no other can
+    backup third   at naio:   the same, which no other can
 
 Bytes are those that the kernel counts on mamane's cable, to it and from it, headers included. After each phase of the first round each tree is compared
 with the source by content. Needs root, and what tests/hosts/world.py needs, rsync and restic.
@@ -45,7 +46,7 @@ class Program:
         return self.command.replace("INIT", "--init" if phase == "first" else "")
 
 
-def programs(ours):
+def programs(ours, only):
     restic = "restic -q -p /root/password --cache-dir /local/data/cache -r sftp:mamane:/local/data/repo"
     out = [
         Program("rsync push", "uhane", f"rsync -az --delete {SOURCE}/ mamane:/local/data/push/", tree="push"),
@@ -54,10 +55,10 @@ def programs(ours):
     ]
     if ours:
         table = "TARGET elixir\\n SOURCE {}\\n MIRROR mamane:/local/data/{}\\n DIR .\\n"
-        for name, host, source, tree in [("backup", "uhane", SOURCE, "two"), ("backup, third", "naio", "uhane:" + SOURCE, "three")]:
+        for name, host, source, tree in [("backup", "uhane", SOURCE, "two"), ("backup third", "naio", "uhane:" + SOURCE, "three")]:
             before = f"printf '{table.format(source, tree)}' > /root/backup.tab"
             out.append(Program(name, host, "backup -backup INIT elixir", before=before, tree=tree))
-    return out
+    return [program for program in out if only is None or program.name in only.split(",")]
 
 
 class Bench:
@@ -143,6 +144,7 @@ def main():
     parser.add_argument("--work", type=Path, default=Path("target/bench-hosts"), metavar="DIR", help="on a real disk; it is emptied; 12 GB")
     parser.add_argument("--sets", default="linux,fits")
     parser.add_argument("--lines", default="fast,slow")
+    parser.add_argument("--only", metavar="NAME,...", help="of the programs above only these: backup,restic")
     parser.add_argument("--rounds", type=int, default=3, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write every single number")
     args = parser.parse_args()
@@ -153,7 +155,7 @@ def main():
         if not (args.data / name / "night2").is_dir():
             sys.exit(f"between-hosts: no {args.data / name}/night2: run fetch-data.sh")
     world.enter()
-    which = programs(not args.without_ours)
+    which = programs(not args.without_ours, args.only)
     with world.World(args.work, None if args.without_ours else args.backup) as hosts:
         for host in world.HOSTS:
             hosts.install(host, HERE / "slow-link", "slow-link")
