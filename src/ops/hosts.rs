@@ -25,6 +25,7 @@ use crate::remote::policy::Policy;
 use crate::remote::serve::serve;
 use crate::remote::ssh::{self, Far};
 use crate::remote::talk::{Failure, Talk};
+use crate::remote::tell::tell_named;
 use crate::remote::throttle::Throttle;
 use crate::table::Target;
 use std::ffi::OsString;
@@ -53,10 +54,20 @@ pub struct Hosts {
 pub type Tell = dyn Fn(&str, &str) + Send + Sync;
 
 /// Which end of a target.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
     Source,
     Mirror,
+}
+
+impl Which {
+    /// Its path, if that is on this host, and its place in the table.
+    fn of(self, target: &Target) -> (Option<&Path>, &Place) {
+        match self {
+            Self::Source => (target.source_path(), &target.source),
+            Self::Mirror => (target.mirror_path(), &target.mirror),
+        }
+    }
 }
 
 impl Hosts {
@@ -148,10 +159,8 @@ impl Hosts {
     }
 
     fn end(&self, target: &Target, which: Which) -> Box<dyn End> {
-        let (path, place, store) = match which {
-            Which::Source => (target.source_path(), &target.source, None),
-            Which::Mirror => (target.mirror_path(), &target.mirror, target.store_path()),
-        };
+        let (path, place) = which.of(target);
+        let store = if which == Which::Mirror { target.store_path() } else { None };
         let Some(host) = far_host(path, place) else {
             return Box::new(Near::new(&target.name, path.unwrap_or(&place.path), store));
         };
@@ -247,10 +256,7 @@ impl Hosts {
 
     /// Where an end is, as the agent on `host` sees it.
     fn side(&self, host: &str, target: &Target, which: Which) -> Side {
-        let (path, place) = match which {
-            Which::Source => (target.source_path(), &target.source),
-            Which::Mirror => (target.mirror_path(), &target.mirror),
-        };
+        let (path, place) = which.of(target);
         let place_there = whereabouts(target, which);
         match far_host(path, place) {
             Some(there) if same_host(there, host) => Side::Here(place.to_string(), place_there),
@@ -272,27 +278,17 @@ fn far_host<'a>(path: Option<&Path>, place: &'a Place) -> Option<&'a str> {
 }
 
 fn whereabouts(target: &Target, which: Which) -> Whereabouts {
-    let (path, place, store) = match which {
-        Which::Source => (target.source_path(), &target.source, None),
-        Which::Mirror => (target.mirror_path(), &target.mirror, target.store.as_ref()),
-    };
+    let (path, place) = which.of(target);
+    let store = target.store.as_ref().filter(|_| which == Which::Mirror);
     let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
     let store = store.map(|store| target.store_path().map_or_else(|| bytes(&store.path), bytes));
     Whereabouts { target: target.name.clone(), path: bytes(path.unwrap_or(&place.path)), store }
 }
 
 fn hear(event: Event, monitor: &dyn Monitor, would: &mut dyn FnMut(Would)) {
-    match event {
-        Event::Begin(phase, files, bytes) => monitor.begin(phase, files, bytes),
-        Event::Advance(files, bytes) => monitor.advance(files, bytes),
-        Event::Problem(path, message) => monitor.problem(&path, &message),
-        Event::Wrong(message) => monitor.wrong(&message),
-        Event::Note(message) => monitor.note(&message),
-        Event::Other(bytes) => {
-            if let Ok(one) = bin::decode(&mut bytes.as_slice(), "a line of a dry run") {
-                would(one);
-            }
-        }
+    let line = tell_named(monitor, event);
+    if let Some(one) = line.and_then(|bytes| bin::decode(&mut bytes.as_slice(), "a line of a dry run").ok()) {
+        would(one);
     }
 }
 

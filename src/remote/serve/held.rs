@@ -119,9 +119,7 @@ impl Mirror {
 
     /// Remembers a look, and gives it back for the client.
     pub(super) fn saw(&self, look: Look, is_dry: bool) -> Look {
-        let Look { taken, began, drift, recorded } = &look;
-        let kept = Look { taken: taken.clone(), began: *began, drift: drift.clone(), recorded: *recorded };
-        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some((kept, is_dry));
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some((look.clone(), is_dry));
         look
     }
 
@@ -129,8 +127,8 @@ impl Mirror {
     pub(super) fn last_look(&self, root: ChunkRef, to_write: bool) -> Result<Look, Fault> {
         let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         match looked.as_ref() {
-            Some((Look { taken, began, drift, .. }, is_dry)) if taken.root == root && !(to_write && *is_dry) => {
-                Ok(Look { taken: taken.clone(), began: *began, drift: drift.clone(), recorded: None })
+            Some((look, is_dry)) if look.taken.root == root && !(to_write && *is_dry) => {
+                Ok(Look { recorded: None, ..look.clone() })
             }
             _ => Err(out_of_turn("the tree was not looked at, or is not what was found")),
         }
