@@ -14,11 +14,10 @@ use crate::fs::clock;
 use crate::mirror::Error as MirrorError;
 use crate::mirror::end::End;
 use crate::mirror::near::Near;
-use crate::monitor::{Monitor, Phase};
-use crate::path::RelPath;
+use crate::monitor::Monitor;
 use crate::remote::far::{Connection, FarEnd};
 use crate::remote::line::Port;
-use crate::remote::message::{Event, Fault, Whereabouts};
+use crate::remote::message::{Fault, Whereabouts};
 use crate::remote::policy::Policy;
 use crate::remote::serve::Errands;
 use crate::table::{Table, Target};
@@ -94,7 +93,7 @@ pub struct Runner<'a> {
 }
 
 impl Errands for Runner<'_> {
-    fn carry_out(&self, errand: &[u8], events: &(dyn Fn(Event) + Sync)) -> Result<Vec<u8>, Fault> {
+    fn carry_out(&self, errand: &[u8], monitor: &dyn Monitor, tell: &dyn Fn(Vec<u8>)) -> Result<Vec<u8>, Fault> {
         let mut rest = errand;
         let errand: Errand = bin::decode(&mut rest, "an errand").map_err(|e| Fault::Failed(e.to_string()))?;
         let target = target(&errand).map_err(Fault::Refused)?;
@@ -105,9 +104,8 @@ impl Errands for Runner<'_> {
         let source = self.end(&errand, &target, &errand.source)?;
         let mirror = self.end(&errand, &target, &errand.mirror)?;
         let ends = Ends { target: &target, source: source.as_ref(), mirror: mirror.as_ref() };
-        let monitor = Sender(events);
-        let context = Context { monitor: &monitor, now: clock::now(), random: errand.random };
-        let outcome = self.run(ends, &errand, context, events).map_err(|fault| errand.named(fault))?;
+        let context = Context { monitor, now: clock::now(), random: errand.random };
+        let outcome = self.run(ends, &errand, context, tell).map_err(|fault| errand.named(fault))?;
         let mut bytes = Vec::new();
         bin::encode(&outcome, &mut bytes).map_err(|e| Fault::Failed(e.to_string()))?;
         Ok(bytes)
@@ -120,7 +118,7 @@ impl Runner<'_> {
         ends: Ends<'_>,
         errand: &Errand,
         context: Context<'_>,
-        events: &(dyn Fn(Event) + Sync),
+        tell: &dyn Fn(Vec<u8>),
     ) -> Result<Outcome, Fault> {
         let fault = |e| fault(&e);
         match errand.verb.clone() {
@@ -132,13 +130,13 @@ impl Runner<'_> {
                 if let Some(to) = &options.to {
                     options.to = Some(self.admit(errand, to)?);
                 }
-                let mut tell = |would: Would| {
+                let mut would = |would: Would| {
                     let mut bytes = Vec::new();
                     if bin::encode(&would, &mut bytes).is_ok() {
-                        events(Event::Other(bytes));
+                        tell(bytes);
                     }
                 };
-                let report = restore(ends, &options, context, &mut tell).map_err(fault)?;
+                let report = restore(ends, &options, context, &mut would).map_err(fault)?;
                 Ok(Outcome::Restore(Box::new(report)))
             }
         }
@@ -198,26 +196,5 @@ fn fault(error: &Error) -> Fault {
         Error::Mirror(MirrorError::Locked(place)) => Fault::Locked(place.clone()),
         Error::Refused(_) => Fault::Refused(error.to_string()),
         _ => Fault::Failed(error.to_string()),
-    }
-}
-
-/// Passes on to the operator what a monitor is told.
-struct Sender<'a>(&'a (dyn Fn(Event) + Sync));
-
-impl Monitor for Sender<'_> {
-    fn begin(&self, phase: Phase, files: Option<u64>, bytes: Option<u64>) {
-        (self.0)(Event::Begin(phase, files, bytes));
-    }
-    fn advance(&self, files: u64, bytes: u64) {
-        (self.0)(Event::Advance(files, bytes));
-    }
-    fn problem(&self, path: &RelPath, message: &str) {
-        (self.0)(Event::Problem(path.clone(), message.to_owned()));
-    }
-    fn wrong(&self, message: &str) {
-        (self.0)(Event::Wrong(message.to_owned()));
-    }
-    fn note(&self, message: &str) {
-        (self.0)(Event::Note(message.to_owned()));
     }
 }

@@ -49,8 +49,6 @@ pub struct FarEnd {
 /// A call that was taken.
 struct Call {
     talk: Talk,
-    /// What the host calls itself.
-    name: String,
     _keep: Box<dyn Send + Sync>,
 }
 
@@ -64,23 +62,14 @@ impl FarEnd {
 
     /// The conversation with the agent there; the first one calls it.
     pub fn talk(&self) -> Result<&Talk, Failure> {
-        self.call().map(|call| &call.talk)
-    }
-
-    /// What the host calls itself.
-    pub fn host_name(&self) -> Result<&str, Failure> {
-        self.call().map(|call| call.name.as_str())
-    }
-
-    fn call(&self) -> Result<&Call, Failure> {
-        self.call.get_or_init(|| self.dial()).as_ref().map_err(Clone::clone)
+        self.call.get_or_init(|| self.dial()).as_ref().map(|call| &call.talk).map_err(Clone::clone)
     }
 
     fn dial(&self) -> Result<Call, Failure> {
         let Connection { port, keep } = (self.connect)()?;
         let talk = Talk::new(self.host.clone(), port)?;
         match talk.ask(Ask::Bind(self.place.clone()), &mut |_| {})? {
-            Answer::Bound(name) => Ok(Call { talk, name: shown(name.as_bytes()), _keep: keep }),
+            Answer::Done => Ok(Call { talk, _keep: keep }),
             _ => Err(talk.unfit()),
         }
     }

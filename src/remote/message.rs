@@ -68,7 +68,7 @@ pub enum Message {
 /// What a client may ask. Each names the answer that fits.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Ask {
-    /// First of all: the place. [`Answer::Bound`]
+    /// First of all: the place. [`Answer::Done`]
     Bind(Whereabouts),
     /// [`Answer::Role`]
     Role,
@@ -192,8 +192,6 @@ pub struct Patch {
 #[expect(missing_docs, reason = "each is named by the question that it answers")]
 pub enum Answer {
     Done,
-    /// The name of the host as it knows itself.
-    Bound(String),
     Role(Option<Role>),
     Around(Option<Around>),
     Why(Option<String>),

@@ -23,9 +23,9 @@ use super::Error;
 use super::line::Port;
 use super::message::{Answer, Ask, Event, Fault, Message, Push};
 use super::policy::Policy;
-use crate::fs::clock;
 use crate::limits::{FRAME_MAX, LONG_ASKS};
 use crate::mirror::end::{End, Turning};
+use crate::monitor::Monitor;
 use crate::path::shown;
 use bound::Bound;
 use crossbeam_channel::Sender;
@@ -52,8 +52,8 @@ const LATE: Duration = Duration::from_secs(1);
 
 /// Carries out what the room above knows.
 pub trait Errands: Sync {
-    /// Does what is asked for, tells of it on the way, and gives what came of it.
-    fn carry_out(&self, errand: &[u8], events: &(dyn Fn(Event) + Sync)) -> Result<Vec<u8>, Fault>;
+    /// Does what is asked for, tells of it on the way, `tell` what only the room above knows, and gives what came of it.
+    fn carry_out(&self, errand: &[u8], monitor: &dyn Monitor, tell: &dyn Fn(Vec<u8>)) -> Result<Vec<u8>, Fault>;
 }
 
 /// Answers a client until the port ends. Everything that was opened is closed then.
@@ -129,7 +129,7 @@ impl<'a> Desk<'a> {
             Ask::Bind(place) => {
                 let bound = Bound::to(place, self.policy).and_then(|bound| {
                     self.bound.set(bound).map_err(|_| out_of_turn("a conversation is about one place"))?;
-                    Ok(Answer::Bound(clock::host_name()))
+                    Ok(Answer::Done)
                 });
                 self.answer(id, bound);
             }
@@ -177,7 +177,7 @@ impl<'a> Desk<'a> {
         match (ask, pushes) {
             (Ask::Errand(errand), _) => {
                 let errands = self.errands.ok_or_else(|| out_of_turn("this end runs no errands"))?;
-                errands.carry_out(&errand, &|event| told.tell(event)).map(Answer::Carried)
+                errands.carry_out(&errand, told, &|bytes| told.tell(Event::Other(bytes))).map(Answer::Carried)
             }
             (Ask::InitAfterSwap { random, name, config }, Some(pushes)) => {
                 // What a store would refuse to read back is not written.

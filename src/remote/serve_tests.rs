@@ -12,6 +12,7 @@ use crate::id::Id;
 use crate::mirror::end::End;
 use crate::mirror::near::Near;
 use crate::mirror::service::Draft;
+use crate::monitor::Monitor;
 use crate::path::RelPath;
 use crate::remote::line::{Line, Options, Port};
 use crate::remote::message::{Answer, Ask, Event, Fault, Message, Opened, Packed, Part, Pull, Push, Whereabouts};
@@ -39,8 +40,8 @@ struct Client {
 struct Echo;
 
 impl Errands for Echo {
-    fn carry_out(&self, errand: &[u8], events: &(dyn Fn(Event) + Sync)) -> Result<Vec<u8>, Fault> {
-        events(Event::Other(b"on the way".to_vec()));
+    fn carry_out(&self, errand: &[u8], _monitor: &dyn Monitor, tell: &dyn Fn(Vec<u8>)) -> Result<Vec<u8>, Fault> {
+        tell(b"on the way".to_vec());
         Ok(errand.iter().rev().copied().collect())
     }
 }
@@ -59,7 +60,7 @@ impl Client {
 
     fn bound(policy: Policy, place: &Path) -> Self {
         let mut client = Self::of(policy);
-        assert!(matches!(client.ask(Ask::Bind(whereabouts(place))), Ok(Answer::Bound(_))));
+        assert!(matches!(client.ask(Ask::Bind(whereabouts(place))), Ok(Answer::Done)));
         client
     }
 
