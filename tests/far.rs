@@ -7,6 +7,7 @@ use backup::format::config::{Config, StoreId};
 use backup::format::pack::BlockKind;
 use backup::fs::clock::TICK;
 use backup::fs::dir::Dir;
+use backup::fs::fidelity::Fidelity;
 use backup::id::Id;
 use backup::limits::{SMALL_FILE, STAGE_GROUP};
 use backup::manifest::cursor::Cursor;
@@ -101,7 +102,7 @@ fn snapshot(root: &Path, store: &dyn ChunkStore) -> Taken {
         selection: &Selection::everything(),
         parent: None,
         trust: Trust::Nothing,
-        of_mirror: false,
+        of_mirror: None,
         filter: None,
         chunker: Chunker::default(),
     };
@@ -179,7 +180,8 @@ fn what_a_tree_is_made_of_is_read_about_in_the_order_that_was_told() {
     let listener = Listener { store, told: Mutex::default(), read: Mutex::default() };
     let selection = Selection::everything();
     let cursor = Cursor::new(taken.root, listener.store.reader().unwrap()).unwrap();
-    let scope = Scope { selection: &selection, delete: true, owners: false };
+    let fidelity = Fidelity::assumed();
+    let scope = Scope { selection: &selection, delete: true, shared: &taken.shared, fidelity: &fidelity };
     let plan = Plan::new(Diff::new(None, Some(cursor)), scope);
     let root = Dir::open(&made).unwrap();
     let target = Target {
@@ -187,6 +189,7 @@ fn what_a_tree_is_made_of_is_read_about_in_the_order_that_was_told() {
         stage: Dir::open(&stage).unwrap(),
         stage_path: &stage,
         selection: &selection,
+        fidelity: &fidelity,
         trusted: Time::default(),
     };
     let done = apply(plan, target, &listener, &Silent).unwrap();

@@ -150,7 +150,7 @@ fn night(mirror: &dyn MirrorService, source: &Path) -> Night {
         selection: &selection,
         parent: parent.as_ref().map(|record| record.root),
         trust: parent.as_ref().map_or(Trust::Nothing, |record| Trust::Identity(record.time)),
-        of_mirror: false,
+        of_mirror: None,
         filter: None,
         chunker: mirror.chunker(),
     };

@@ -5,6 +5,7 @@
 use backup::entry::{ChunkRef, Content, Entry, Identity, Meta, Node, Time};
 use backup::fs::clock;
 use backup::fs::dir::Dir;
+use backup::fs::fidelity::Fidelity;
 use backup::monitor::{Monitor, Phase};
 use backup::path::RelPath;
 use backup::scan::selection::Selection;
@@ -75,7 +76,8 @@ impl Place {
         let stage_path = self.folder.path().join("stage");
         let stage = Dir::open(&stage_path).unwrap();
         let selection = Selection::new([RelPath::root()], &["*.tmp".to_owned()]).unwrap();
-        let target = Target { root: &root, stage, stage_path: &stage_path, selection: &selection, trusted };
+        let (selection, fidelity, stage_path) = (&selection, &Fidelity::assumed(), &stage_path);
+        let target = Target { root: &root, stage, stage_path, selection, fidelity, trusted };
         apply(actions.into_iter().map(Ok), target, &Nothing, &self.heard)
     }
 

@@ -32,6 +32,7 @@ use table::Found;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    crate::fs::let_owner_in();
     raise_file_limit();
     let args = match args::parse(std::env::args_os()) {
         Ok(args) => args,

@@ -124,6 +124,12 @@ impl Dir {
         Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
+    /// Makes a file on this directory's file system that never has a name, and goes when it is closed.
+    pub fn nameless_file(&self) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.0, c".", flags, Mode::RUSR | Mode::WUSR)?))
+    }
+
     /// Makes a directory that only we can enter; an existing name is an error.
     pub fn make_dir(&self, name: &[u8]) -> io::Result<()> {
         Ok(rustix::fs::mkdirat(&self.0, name, Mode::RWXU)?)

@@ -1,8 +1,9 @@
 //! Reading and setting owner, mode, times and extended attributes (floor 1).
 //!
-//! Order when setting: owner (it clears setuid and capabilities), mode, attributes, times last.
+//! Order when setting: owner (it clears setuid and capabilities), attributes, mode, times last.
 
 use super::dir::Dir;
+use super::fidelity::Fidelity;
 use super::stat::Stat;
 use crate::entry::{Meta, Time, Xattr};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
@@ -10,6 +11,20 @@ use rustix::io::{Errno, retry_on_intr};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+/// A file system with more room than this is not full when it says so of an attribute: 64 KiB is the longest, and there may be a few.
+const XATTRS_ROOM: u64 = 1 << 20;
+
+/// What metadata are given to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A symbolic link: it has no mode of its own.
+    Symlink,
+    /// Anything else.
+    Other,
+}
 
 /// How to reach an object: by its own descriptor where it can be opened, else by a name in a held directory.
 #[derive(Clone, Copy)]
@@ -68,7 +83,7 @@ impl<'a> At<'a> {
         Ok(found)
     }
 
-    fn set_xattr(&self, xattr: &Xattr) -> io::Result<()> {
+    pub(super) fn set_xattr(&self, xattr: &Xattr) -> io::Result<()> {
         let (name, value, flags) = (xattr.name.as_slice(), xattr.value.as_slice(), XattrFlags::empty());
         match self {
             At::Open(fd) => rustix::fs::fsetxattr(fd, name, value, flags)?,
@@ -85,8 +100,8 @@ impl<'a> At<'a> {
         Ok(())
     }
 
-    fn chown(&self, uid: u32, gid: u32) -> io::Result<()> {
-        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    fn chown(&self, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+        let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
         match self {
             At::Open(fd) => rustix::fs::fchown(fd, uid, gid)?,
             At::Name(dir, name) => rustix::fs::chownat(dir.fd(), *name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?,
@@ -126,50 +141,84 @@ impl<'a> At<'a> {
         Ok(())
     }
 
-    /// Gives a new object its metadata. Without the right to give files away the owner stays ours: the manifest has the real one.
-    pub fn give(&self, meta: &Meta, is_symlink: bool, is_root: bool) -> io::Result<()> {
-        if is_root {
-            self.chown(meta.uid, meta.gid)?;
+    /// Gives a new object its metadata, as far as its tree can hold it; tells whether that is all of it. What is not is in the manifest.
+    pub fn give(&self, meta: &Meta, kind: Kind, fidelity: &Fidelity) -> io::Result<bool> {
+        self.chown(Some(meta.uid).filter(|_| fidelity.owners), fidelity.group(meta))?;
+        // An attribute cannot be set where the mode forbids its owner to write, and a list of rights sets bits of the mode: so the mode is last.
+        let is_whole = self.set_xattrs(meta.xattrs.iter(), fidelity)?;
+        if kind != Kind::Symlink {
+            self.set_mode(fidelity.mode(meta, kind == Kind::Directory))?;
         }
-        if !is_symlink {
-            self.set_mode(meta.mode)?;
-        }
-        for xattr in &meta.xattrs {
-            self.try_xattr(xattr, is_root)?;
-        }
-        self.set_mtime(meta.mtime)
+        self.set_mtime(meta.mtime)?;
+        Ok(is_whole && fidelity.holds_all(meta, kind == Kind::Directory))
     }
 
-    /// Changes the metadata of an existing object, whose state is `now`, to `meta`.
-    pub fn change(&self, now: &Stat, meta: &Meta, is_symlink: bool, is_root: bool) -> io::Result<()> {
-        let moved = is_root && (now.uid, now.gid) != (meta.uid, meta.gid);
+    /// As [`At::give`], to an existing object whose state is `now`.
+    pub fn change(&self, now: &Stat, meta: &Meta, fidelity: &Fidelity) -> io::Result<bool> {
+        let is_directory = now.is_directory();
+        let uid = Some(meta.uid).filter(|uid| fidelity.owners && *uid != now.uid);
+        let gid = fidelity.group(meta).filter(|gid| *gid != now.gid);
+        let moved = uid.is_some() || gid.is_some();
         if moved {
-            self.chown(meta.uid, meta.gid)?;
+            self.chown(uid, gid)?;
         }
-        if !is_symlink && (moved || now.mode != meta.mode) {
-            self.set_mode(meta.mode)?;
-        }
+        let mode = fidelity.mode(meta, is_directory);
         let have = self.xattrs()?;
-        for extra in have.iter().filter(|h| meta.xattrs.iter().all(|w| w.name != h.name)) {
+        let extra: Vec<&Xattr> = have.iter().filter(|h| meta.xattrs.iter().all(|w| w.name != h.name)).collect();
+        let new: Vec<&Xattr> = meta.xattrs.iter().filter(|w| !have.contains(w)).collect();
+        let others = !extra.is_empty() || !new.is_empty();
+        let is_symlink = now.kind == FileType::Symlink;
+        let closed = others && !fidelity.owners && !is_symlink && now.mode & 0o200 == 0;
+        if closed {
+            self.set_mode(now.mode | 0o200)?;
+        }
+        for extra in extra {
             match self.remove_xattr(&extra.name) {
                 // The kernel keeps some (a security label): not ours to remove.
-                Err(e) if !is_root || e.raw_os_error() == Some(Errno::NODATA.raw_os_error()) => drop(e),
+                Err(e) if !fidelity.owners || e.raw_os_error() == Some(Errno::NODATA.raw_os_error()) => drop(e),
                 other => other?,
             }
         }
-        for xattr in meta.xattrs.iter().filter(|w| !have.contains(w)) {
-            self.try_xattr(xattr, is_root)?;
+        let is_whole = self.set_xattrs(new.into_iter(), fidelity)?;
+        if !is_symlink && (moved || others || now.mode != mode) {
+            self.set_mode(mode)?;
         }
-        self.set_mtime(meta.mtime)
+        self.set_mtime(meta.mtime)?;
+        Ok(is_whole && fidelity.holds_all(meta, is_directory))
     }
 
-    /// An ordinary user may not set all namespaces; what cannot be set stays in the manifest.
-    fn try_xattr(&self, xattr: &Xattr, is_root: bool) -> io::Result<()> {
-        let refused = [Errno::PERM, Errno::ACCESS, Errno::NOTSUP].map(Errno::raw_os_error);
-        match self.set_xattr(xattr) {
-            Err(e) if !is_root && e.raw_os_error().is_some_and(|n| refused.contains(&n)) => Ok(()),
-            other => other,
+    /// Sets attributes, as far as the tree can hold them; tells whether it took them all.
+    pub(super) fn set_xattrs<'x>(
+        &self,
+        xattrs: impl Iterator<Item = &'x Xattr>,
+        fidelity: &Fidelity,
+    ) -> io::Result<bool> {
+        let mut is_whole = true;
+        for xattr in xattrs {
+            match if fidelity.may_hold(&xattr.name) { self.set_xattr(xattr) } else { Err(Errno::NOTSUP.into()) } {
+                Err(e) if self.is_refused(&e) => is_whole = false,
+                other => other?,
+            }
         }
+        Ok(is_whole)
+    }
+
+    /// Whether this says that the file system does not take an attribute: too many or too long ones look to some like a full disk (ext4, btrfs).
+    fn is_refused(&self, e: &io::Error) -> bool {
+        const REFUSED: [Errno; 6] =
+            [Errno::PERM, Errno::ACCESS, Errno::NOTSUP, Errno::INVAL, Errno::RANGE, Errno::TOOBIG];
+        let is = |errno: Errno| e.raw_os_error() == Some(errno.raw_os_error());
+        REFUSED.into_iter().any(is) || (is(Errno::NOSPC) && self.has_room())
+    }
+
+    fn has_room(&self) -> bool {
+        let fd = match self {
+            At::Open(fd) => *fd,
+            At::Name(dir, _) => dir.fd(),
+        };
+        let room = rustix::fs::fstatvfs(fd)
+            .map_or(0, |stat| if stat.f_blocks == 0 { u64::MAX } else { stat.f_bavail.saturating_mul(stat.f_frsize) });
+        room > XATTRS_ROOM
     }
 }
 

@@ -1,17 +1,19 @@
 //! The only room with system calls on files (floor 1).
 //!
 //! Two halves. Trees that others may write to are reached by held directory descriptors and single names ([`dir`], [`meta`],
-//! [`content`]); these return plain `io::Error`s and the caller adds the path inside the target. Our own files are reached by path
+//! [`content`], [`fidelity`]); these return plain `io::Error`s and the caller adds the path inside the target. Our own files are reached by path
 //! ([`durable`], [`lock`], [`map`], [`replace`], [`scratch`]) and their errors name it.
 
 pub mod clock;
 pub mod content;
 pub mod dir;
 pub mod durable;
+pub mod fidelity;
 pub mod lock;
 pub mod map;
 pub mod meta;
 pub mod pin;
+pub mod probe;
 pub mod replace;
 pub mod scratch;
 pub mod space;
@@ -21,6 +23,12 @@ pub mod sync;
 use crate::path::shown_path;
 use std::io;
 use std::path::Path;
+
+/// Takes from the process's umask (umask(2)) what would shut us out of our own files and folders.
+pub fn let_owner_in() {
+    let given = rustix::process::umask(rustix::fs::Mode::RWXU);
+    rustix::process::umask(given.difference(rustix::fs::Mode::RWXU));
+}
 
 /// A failed operation on one of our own files.
 #[derive(Debug, thiserror::Error)]

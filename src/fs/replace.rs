@@ -5,6 +5,7 @@
 //! leads to the file does too.
 
 use super::dir::Dir;
+use super::fidelity::Fidelity;
 use super::meta::At;
 use super::stat::Stat;
 use super::{Error, clock, durable};
@@ -74,5 +75,5 @@ fn dress(copy: &File, file: &File) -> io::Result<()> {
     rustix::fs::fchown(copy, uid.map(Uid::from_raw), gid.map(Gid::from_raw))?;
     let xattrs = At::file(file).xattrs()?;
     let meta = Meta { mode: wanted.mode, uid: wanted.uid, gid: wanted.gid, mtime: clock::now(), xattrs };
-    At::file(copy).change(&Stat::of_open(copy)?, &meta, false, clock::is_root())
+    At::file(copy).change(&Stat::of_open(copy)?, &meta, &Fidelity::assumed()).map(drop)
 }

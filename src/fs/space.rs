@@ -36,7 +36,14 @@ impl Space {
         // An ext keeps some back for root, and some that nobody gets. Elsewhere what is not available is not, for root neither.
         let for_root = clock::is_root() && dir.file_system()? == EXT;
         let nobodys = EXT_NOBODYS.min(stat.f_blocks.div_ceil(50));
-        let free = if for_root { stat.f_bfree.saturating_sub(nobodys) } else { stat.f_bavail };
+        // Some say nothing of their size (ramfs, and FUSE where it is not implemented): there is no limit to be found.
+        let free = if stat.f_blocks == 0 {
+            u64::MAX
+        } else if for_root {
+            stat.f_bfree.saturating_sub(nobodys)
+        } else {
+            stat.f_bavail
+        };
         let inodes = if clock::is_root() { stat.f_ffree } else { stat.f_favail };
         Ok(Self {
             device,

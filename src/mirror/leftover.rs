@@ -75,7 +75,7 @@ impl Leftover<'_> {
             selection: &selection,
             parent: None,
             trust: Trust::Nothing,
-            of_mirror: false,
+            of_mirror: None,
             filter: None,
             chunker: mirror.chunker(),
         };

@@ -13,9 +13,8 @@ use crate::format::role::{Role, State};
 use crate::format::snapshot::Record;
 use crate::fs::dir::Dir;
 use crate::fs::lock::Lock;
-use crate::fs::{Error as FsError, clock, durable};
+use crate::fs::{Error as FsError, durable, probe};
 use crate::id::Id;
-use crate::manifest;
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::monitor::{Monitor, Phase};
@@ -27,7 +26,7 @@ use crate::store::block::Block;
 use crate::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource, ChunkStore};
 use crate::store::dry::{self, Dry, Nodes};
 use crate::tree::apply::{Applied, Target, apply};
-use crate::tree::plan::{Action, Plan, Survey, survey};
+use crate::tree::plan::{Plan, Survey, survey};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -143,14 +142,10 @@ impl LocalMirror {
     }
 
     /// What makes the tree, as it was seen, equal a manifest.
-    fn plan<'s>(
-        &'s self,
-        look: &Look,
-        to: ChunkRef,
-        selection: &'s Selection,
-    ) -> Result<impl Iterator<Item = Result<Action, manifest::Error>> + use<'s>, Error> {
+    fn plan<'s>(&'s self, look: &'s Look, to: ChunkRef, selection: &'s Selection) -> Result<Plan<'s, Diff<'s>>, Error> {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, self.store.reader()?)?);
-        Ok(Plan::new(Diff::new(Some(cursor(look.taken.root)?), Some(cursor(to)?)), scope(selection)))
+        let diff = Diff::new(Some(cursor(look.taken.root)?), Some(cursor(to)?));
+        Ok(Plan::new(diff, scope(selection, &look.taken.shared, &look.fidelity)))
     }
 
     /// Looks at the tree through any store; with `all`, every file is read whatever its times say.
@@ -164,14 +159,14 @@ impl LocalMirror {
     ) -> Result<Look, Error> {
         let (left, coming) = self.roots()?;
         // Of a store that has lost packs nobody knows without reading whether it has what is on the tree.
-        let trust =
-            if all || self.store.has_lost() { Trust::Nothing } else { Trust::Before(self.state().1, clock::is_root()) };
+        let trust = if all || self.store.has_lost() { Trust::Nothing } else { Trust::Before(self.state().1) };
+        let fidelity = probe::fidelity(&self.root);
         let request = Request {
             root: Arc::clone(&self.root),
             selection,
             parent: left,
             trust,
-            of_mirror: true,
+            of_mirror: Some(&fidelity),
             filter: None,
             chunker: self.chunker(),
         };
@@ -181,9 +176,9 @@ impl LocalMirror {
         let drift = if self.state().0 == State::Empty {
             look::Drift::default()
         } else {
-            look::drift(store, left, coming, taken.root, scope(selection), tell)?
+            look::drift(store, left, coming, taken.root, scope(selection, &taken.shared, &fidelity), tell)?
         };
-        Ok(Look { taken, began, drift, recorded: None })
+        Ok(Look { taken, began, drift, fidelity, recorded: None })
     }
 }
 
@@ -346,7 +341,9 @@ impl MirrorService for LocalMirror {
     }
 
     fn survey(&self, look: &Look, to: ChunkRef, selection: &Selection) -> Result<Survey, Error> {
-        Ok(survey(self.plan(look, to, selection)?, self.store.reader()?.as_mut())?)
+        let mut plan = self.plan(look, to, selection)?;
+        let survey = survey(plan.by_ref(), self.store.reader()?.as_mut())?;
+        Ok(Survey { unmade: plan.unmade(), ..survey })
     }
 
     fn publish(
@@ -365,6 +362,12 @@ impl MirrorService for LocalMirror {
         };
         // The whole plan is made once before anything is done: every node that it needs has then been read and proved.
         let survey = self.survey(look, to.root, selection)?;
+        if survey.unmade > 0 {
+            monitor.note(&format!(
+                "{} names of devices are in the store only: whoever runs this may make none on the mirror",
+                survey.unmade
+            ));
+        }
         let mut applied = Applied::default();
         if survey.actions > 0 {
             monitor.begin(Phase::Writing, Some(survey.actions), Some(survey.bytes));
@@ -372,7 +375,8 @@ impl MirrorService for LocalMirror {
             let path = self.home.stage();
             durable::make_folder(&path)?;
             let stage = Dir::open(&path).map_err(|e| FsError::new("open", &path, e))?;
-            let target = Target { root: &self.root, stage, stage_path: &path, selection, trusted: look.began };
+            let (fidelity, trusted) = (&look.fidelity, look.began);
+            let target = Target { root: &self.root, stage, stage_path: &path, selection, fidelity, trusted };
             applied = apply(self.plan(look, to.root, selection)?, target, &self.store, monitor)?;
         } else if !matches!(state, State::Clean(_)) || !look.drift.is_empty() {
             // All is in place already, by a run that was killed before it could make sure of it, or by somebody who did not care to.

@@ -5,8 +5,8 @@
 //! it was made from.
 
 use super::Error;
-use crate::entry::{ChunkRef, Entry, Meta, Node, Time, Xattr};
-use crate::fs::clock;
+use crate::entry::{ChunkRef, Entry, Node, Time, Xattr};
+use crate::fs::fidelity::Fidelity;
 use crate::manifest::cursor::{Cursor, find};
 use crate::manifest::diff::{Change, Diff};
 use crate::path::RelPath;
@@ -15,6 +15,7 @@ use crate::source::snapshot::Taken;
 use crate::store::chunks::ChunkSource;
 use crate::tree::plan::Scope;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// The state of a mirror tree.
@@ -26,6 +27,8 @@ pub struct Look {
     pub began: Time,
     /// What someone else changed.
     pub drift: Drift,
+    /// What the tree can hold.
+    pub fidelity: Fidelity,
     /// The snapshot in which the tree as it is was recorded, once it was.
     pub recorded: Option<u64>,
 }
@@ -99,12 +102,12 @@ impl Drift {
 }
 
 /// A mirror is made to hold all of its target, and nothing else.
-pub fn scope(selection: &Selection) -> Scope<'_> {
-    Scope { selection, delete: true, owners: clock::is_root() }
+pub fn scope<'a>(selection: &'a Selection, shared: &'a BTreeSet<RelPath>, fidelity: &'a Fidelity) -> Scope<'a> {
+    Scope { selection, delete: true, shared, fidelity }
 }
 
 /// Compares a look with the manifest that the tree was left with, and with the one that an interrupted run was putting there: what is as in either is
-/// our own doing. Owners count where we may give files away: else all files on a mirror are ours.
+/// our own doing.
 pub fn drift(
     chunks: &dyn ChunkSource,
     left: Option<ChunkRef>,
@@ -123,7 +126,10 @@ pub fn drift(
     for change in Diff::new(left.map(cursor).transpose()?, Some(cursor(found)?)) {
         let Change { old, new } = change?;
         let Some(path) = new.as_ref().or(old.as_ref()).map(|entry| entry.path.clone()) else { continue };
-        if scope.selection.standing(&path) != Standing::Inside || is_same(old.as_ref(), new.as_ref(), scope.owners) {
+        if new.is_none() && was.is_some_and(|was| was.lacks(old.as_ref(), scope.fidelity)) {
+            continue;
+        }
+        if scope.selection.standing(&path) != Standing::Inside || is_same(old.as_ref(), new.as_ref(), scope.fidelity) {
             continue;
         }
         // It may be there for what EXCLUDE names in it; what else is in it comes by itself.
@@ -131,14 +137,14 @@ pub fn drift(
             continue;
         }
         let wanted = will.map(|will| will.find(&path)).transpose()?.flatten();
-        if will.is_some() && is_same(wanted.as_ref(), new.as_ref(), scope.owners)
-            || is_between(old.as_ref(), wanted.as_ref(), new.as_ref(), scope.owners)
+        if will.is_some() && is_same(wanted.as_ref(), new.as_ref(), scope.fidelity)
+            || is_between(old.as_ref(), wanted.as_ref(), new.as_ref(), scope.fidelity)
         {
             continue;
         }
         if let Some(new) = &new
-            && (is.is_file_of(new, was, old.as_ref(), scope.owners)?
-                || is.is_file_of(new, will, wanted.as_ref(), scope.owners)?)
+            && (is.is_file_of(new, was, old.as_ref(), scope.fidelity)?
+                || is.is_file_of(new, will, wanted.as_ref(), scope.fidelity)?)
         {
             continue;
         }
@@ -166,6 +172,12 @@ impl Side<'_> {
         Ok(find(self.root, self.chunks.reader()?, path)?)
     }
 
+    /// Whether this entry, of this side, is of a kind that the tree cannot have.
+    fn lacks(&self, entry: Option<&Entry>, fidelity: &Fidelity) -> bool {
+        let file = |entry: &Entry| self.file(entry).ok().flatten();
+        entry.and_then(file).is_some_and(|file| !fidelity.makes(&file.node))
+    }
+
     /// A further name of a file as that file.
     fn file(&self, entry: &Entry) -> Result<Option<Entry>, Error> {
         match &entry.node {
@@ -181,7 +193,7 @@ impl Side<'_> {
         entry: &Entry,
         other: Option<Side<'_>>,
         known: Option<&Entry>,
-        owners: bool,
+        fidelity: &Fidelity,
     ) -> Result<bool, Error> {
         let is_link = |entry: &Entry| matches!(entry.node, Node::HardLink { .. });
         let (Some(other), Some(known)) = (other, known) else { return Ok(false) };
@@ -189,26 +201,27 @@ impl Side<'_> {
             return Ok(false);
         }
         let (Some(here), Some(there)) = (self.file(entry)?, other.file(known)?) else { return Ok(false) };
-        Ok(here.node == there.node && (is_link(entry) || is_same(Some(&here), Some(&there), owners)))
+        Ok(here.node == there.node && (is_link(entry) || is_same(Some(&here), Some(&there), fidelity)))
     }
 }
 
 /// Whether both make the same thing in a tree. A directory's own times and mode hold no data: they are put right without a word.
-fn is_same(a: Option<&Entry>, b: Option<&Entry>, owners: bool) -> bool {
+fn is_same(a: Option<&Entry>, b: Option<&Entry>, fidelity: &Fidelity) -> bool {
     match (a, b) {
         (None, None) => true,
         (Some(a), Some(b)) => {
             let both_directories = a.is_directory() && b.is_directory();
-            both_directories || a.same_in_tree(b) || (!owners && a.node == b.node && as_ours(a) == as_ours(b))
+            both_directories || fidelity.is_same(a, b)
         }
         _ => false,
     }
 }
 
 /// Whether the metadata of `found` were on their way from one to the other: they are set one by one, and changing the owner clears some.
-fn is_between(from: Option<&Entry>, to: Option<&Entry>, found: Option<&Entry>, owners: bool) -> bool {
+fn is_between(from: Option<&Entry>, to: Option<&Entry>, found: Option<&Entry>, fidelity: &Fidelity) -> bool {
     let (Some(from), Some(to), Some(found)) = (from, to, found) else { return false };
-    let (was, will, is) = (&from.meta, &to.meta, &found.meta);
+    let hold = |entry: &Entry| fidelity.hold(&entry.meta, entry.is_directory());
+    let (was, will, is) = (hold(from), hold(to), hold(found));
     let cleared = was.mode & !SET_ID;
     let known = |xattr: &Xattr| {
         // A new mode is also a new mask in the access list.
@@ -216,23 +229,19 @@ fn is_between(from: Option<&Entry>, to: Option<&Entry>, found: Option<&Entry>, o
     };
     from.node == to.node
         && to.node == found.node
+        && was != will
         && [was.mode, will.mode, cleared].contains(&is.mode)
         && [was.mtime, will.mtime].contains(&is.mtime)
-        && (!owners || ([was.uid, will.uid].contains(&is.uid) && [was.gid, will.gid].contains(&is.gid)))
+        && [was.uid, will.uid].contains(&is.uid)
+        && [was.gid, will.gid].contains(&is.gid)
         && is.xattrs.iter().all(known)
-}
-
-/// What an ordinary user can make of an entry's metadata: neither owners nor attributes of the system's own.
-fn as_ours(entry: &Entry) -> Meta {
-    let mut meta = Meta { uid: 0, gid: 0, ..entry.meta.clone() };
-    meta.xattrs.retain(|xattr| !xattr.name.starts_with(b"security.") && !xattr.name.starts_with(b"trusted."));
-    meta
 }
 
 #[cfg(test)]
 mod tests {
     use super::is_between;
     use crate::entry::{Entry, Identity, Meta, Node, Time, Xattr};
+    use crate::fs::fidelity::Fidelity;
     use crate::path::RelPath;
 
     fn entry(mode: u32, seconds: i64, uid: u32, xattr: &str) -> Entry {
@@ -245,12 +254,12 @@ mod tests {
     #[test]
     fn metadata_set_one_by_one_are_known_at_every_step() {
         let (from, to) = (entry(0o4755, 1, 10, "old"), entry(0o640, 2, 11, "new"));
-        let between = |found: &Entry| is_between(Some(&from), Some(&to), Some(found), true);
+        let between = |found: &Entry| is_between(Some(&from), Some(&to), Some(found), &Fidelity::assumed());
         assert!(between(&entry(0o755, 1, 11, "old")), "the owner is set, which cleared the set-user bit");
         assert!(between(&entry(0o640, 1, 11, "old")) && between(&entry(0o640, 1, 11, "new")));
         assert!(!between(&entry(0o600, 1, 11, "old")), "a mode that is neither's");
         assert!(!between(&entry(0o640, 3, 11, "new")) && !between(&entry(0o640, 2, 12, "new")));
         assert!(!between(&entry(0o640, 2, 11, "somebody's")));
-        assert!(!is_between(Some(&from), None, Some(&from), true));
+        assert!(!is_between(Some(&from), None, Some(&from), &Fidelity::assumed()));
     }
 }

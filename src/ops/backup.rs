@@ -129,7 +129,7 @@ impl Night<'_> {
             selection: &self.run.selection,
             parent: self.parent.as_ref().map(|record| record.root).or(adopted),
             trust: self.trust(),
-            of_mirror: false,
+            of_mirror: None,
             filter: None,
             chunker: self.run.mirror.chunker(),
         };
@@ -196,7 +196,7 @@ impl Night<'_> {
             Some(left),
             Some(to),
             look.taken.root,
-            look::scope(&self.run.selection),
+            look::scope(&self.run.selection, &look.taken.shared, &look.fidelity),
             &mut |_, _| {},
         )?)
     }
@@ -236,8 +236,10 @@ impl Night<'_> {
         let reasons = self.reasons(look, taken.root, dry)?;
         let from = self.parent.as_ref().map_or(look.taken.root, |record| record.root);
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, dry.reader()?)?);
-        let plan =
-            Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(taken.root)?)), look::scope(&self.run.selection));
+        let plan = Plan::new(
+            Diff::new(Some(cursor(from)?), Some(cursor(taken.root)?)),
+            look::scope(&self.run.selection, &look.taken.shared, &look.fidelity),
+        );
         let survey = survey(plan, dry.reader()?.as_mut())?;
         Ok(Report::Dry { taken, survey, reasons })
     }

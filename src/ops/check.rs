@@ -132,7 +132,7 @@ fn news(ends: &Ends<'_>, mirror: &dyn MirrorService, context: Context<'_>) -> Re
         selection: &selection,
         parent: Some(newest.root),
         trust: Trust::Identity(newest.time),
-        of_mirror: false,
+        of_mirror: None,
         filter: None,
         chunker: mirror.chunker(),
     };

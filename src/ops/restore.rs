@@ -6,12 +6,12 @@ use super::places::{Ends, open_tree};
 use super::snapshots::{Which, find};
 use super::stage::PlaceStage;
 use super::{Context, Error, drafts, guards, room};
-use crate::entry::{ChunkRef, Time};
+use crate::entry::Time;
 use crate::format::role::State;
 use crate::format::snapshot::{Kind, Record};
-use crate::fs::clock;
 use crate::fs::dir::Dir;
-use crate::fs::{Error as FsError, durable, pin};
+use crate::fs::fidelity::Fidelity;
+use crate::fs::{Error as FsError, durable, pin, probe};
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::mirror::near::Near;
@@ -99,6 +99,8 @@ struct Run<'a> {
     mirror: &'a dyn MirrorService,
     place: &'a Path,
     root: Arc<Dir>,
+    /// What the place can hold.
+    fidelity: Fidelity,
     selection: Selection,
     options: &'a Options,
     record: Record,
@@ -145,7 +147,8 @@ fn from(
     let absent = options.dry_run && options.to.is_some() && !durable::exists(place)?;
     let root = open_tree(if absent { Path::new("/proc/self/fdinfo") } else { place }, what, &name)?;
     let parent = mirror.newest(|record| record.kind != Kind::Rescue)?.filter(|_| options.to.is_none());
-    let run = Run { mirror, place, root, selection, options, record, context, parent };
+    let fidelity = probe::fidelity(&root);
+    let run = Run { mirror, place, root, fidelity, selection, options, record, context, parent };
     if options.dry_run { run.dry(would) } else { run.carry_out() }
 }
 
@@ -231,7 +234,7 @@ impl Run<'_> {
             selection: &self.selection,
             parent: self.parent.as_ref().map(|record| record.root),
             trust: trusted.map_or(Trust::Nothing, |record| Trust::Identity(record.time)),
-            of_mirror: false,
+            of_mirror: None,
             filter,
             chunker: self.mirror.chunker(),
         };
@@ -253,21 +256,22 @@ impl Run<'_> {
     fn plan<'s>(
         &'s self,
         store: &'s dyn ChunkStore,
-        now: ChunkRef,
+        now: &'s Taken,
     ) -> Result<impl Iterator<Item = Result<Action, crate::manifest::Error>> + 's, Error> {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, store.reader()?)?);
-        let scope = Scope { selection: &self.selection, delete: self.options.delete, owners: clock::is_root() };
-        let diff = Diff::new(Some(cursor(now)?), Some(cursor(self.record.root)?));
+        let (selection, delete) = (&self.selection, self.options.delete);
+        let scope = Scope { selection, delete, shared: &now.shared, fidelity: &self.fidelity };
+        let diff = Diff::new(Some(cursor(now.root)?), Some(cursor(self.record.root)?));
         Ok(Plan::new(Relink::new(diff, &self.selection, store, self.record.root), scope))
     }
 
     fn dry(&self, would: &mut dyn FnMut(Would)) -> Result<Report, Error> {
         let store = Dry::new(self.mirror);
         let taken = self.rescue(&store)?;
-        for action in self.plan(&store, taken.root)? {
+        for action in self.plan(&store, &taken)? {
             would(Would::of(&action?));
         }
-        let survey = survey(self.plan(&store, taken.root)?, ChunkSource::reader(&store)?.as_mut())?;
+        let survey = survey(self.plan(&store, &taken)?, ChunkSource::reader(&store)?.as_mut())?;
         Ok(Report { record: self.record.clone(), survey, applied: None, rescue: None, unread: taken.totals.problems })
     }
 
@@ -276,8 +280,8 @@ impl Run<'_> {
         let began = self.root.settled();
         let taken = self.rescue(self.mirror)?;
         self.mirror.settle()?;
-        let (now, unread) = (taken.root, taken.totals.problems);
-        let survey = survey(self.plan(self.mirror, now)?, self.mirror.reader()?.as_mut())?;
+        let unread = taken.totals.problems;
+        let survey = survey(self.plan(self.mirror, &taken)?, self.mirror.reader()?.as_mut())?;
         if let Some(why) = room::for_a_place(self.place, survey.need)? {
             return Err(Error::Refused(format!("{why} (nothing was restored)")));
         }
@@ -285,7 +289,7 @@ impl Run<'_> {
         let to_undo = survey.destroys() || (self.options.to.is_none() && survey.created > 0);
         let rescue = if to_undo { Some(self.commit(&taken)?) } else { None };
         let applied = if survey.actions > 0 {
-            self.apply(now, began, survey)?
+            self.apply(&taken, began, survey)?
         } else {
             // All is in place, perhaps by a restore that was killed before it could make sure of it.
             self.root.sync_file_system().map_err(crate::tree::Error::Sync)?;
@@ -301,11 +305,12 @@ impl Run<'_> {
         Ok(self.mirror.commit(draft)?.sequence)
     }
 
-    fn apply(&self, now: ChunkRef, began: Time, survey: Survey) -> Result<Applied, Error> {
+    fn apply(&self, now: &Taken, began: Time, survey: Survey) -> Result<Applied, Error> {
         self.context.monitor.begin(Phase::Writing, Some(survey.actions), Some(survey.bytes));
         let place = PlaceStage::of(&self.root, self.place);
         let (stage, path, selection) = (place.open()?, place.path(), &self.selection);
-        let target = apply::Target { root: &self.root, stage, stage_path: &path, selection, trusted: began };
+        let fidelity = &self.fidelity;
+        let target = apply::Target { root: &self.root, stage, stage_path: &path, selection, fidelity, trusted: began };
         let applied = apply(self.plan(self.mirror, now)?, target, self.mirror, self.context.monitor)?;
         place.leave()?;
         Ok(applied)

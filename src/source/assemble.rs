@@ -4,7 +4,8 @@ use super::Error;
 use super::blocks::{Blocks, Question};
 use super::budget::Lease;
 use super::lane::Exit;
-use super::read::{Parcel, Piece, Plain};
+use super::piece::{Parcel, Piece, Plain};
+use super::replica::Replica;
 use crate::entry::{CARRIED_FORWARD, CHANGED_WHILE_READ, ChunkRef, Content, Entry, Extent, Meta, Node};
 use crate::format::pack::BlockKind;
 use crate::format::snapshot::Totals;
@@ -29,8 +30,8 @@ pub(super) struct Assembler<'a> {
     content: ContentBuilder,
     monitor: &'a dyn Monitor,
     in_parent: &'a Lookup<'a>,
-    /// Whether this is a look at a tree of ours, whose entries keep the identity that they have on the source.
-    of_mirror: bool,
+    /// In a look at a tree of ours: its entries keep the identity that they have on the source.
+    replica: Option<&'a Replica<'a>>,
     /// First names of files with several, and what each became, unless it could not be read: then the others cannot be linked to it.
     leaders: HashMap<RelPath, Option<First>>,
     outcome: Outcome,
@@ -59,10 +60,10 @@ impl<'a> Assembler<'a> {
         blocks: Blocks<'a>,
         monitor: &'a dyn Monitor,
         in_parent: &'a Lookup<'a>,
-        of_mirror: bool,
+        replica: Option<&'a Replica<'a>>,
     ) -> Self {
         let (builder, content, leaders, outcome) = Default::default();
-        Self { blocks, builder, content, monitor, in_parent, of_mirror, leaders, outcome }
+        Self { blocks, builder, content, monitor, in_parent, replica, leaders, outcome }
     }
 
     /// Takes all that comes out of the lane. The store is asked about a parcel when it comes, and the answer is waited for when there is nothing more
@@ -149,7 +150,7 @@ impl<'a> Assembler<'a> {
             }
             Piece::Failed(path, error, previous) => self.failed(&path, &error, previous),
             Piece::Closed(path, error, kept) => {
-                let what = match (kept, self.of_mirror) {
+                let what = match (kept, self.replica.is_some()) {
                     (false, _) => "nothing that is in it is in this snapshot",
                     (true, false) => "what was in it when it could be read is kept",
                     (true, true) => "what is in it is taken to be as it was left",
@@ -162,7 +163,10 @@ impl<'a> Assembler<'a> {
 
     /// What was read again and found as it was is, on a mirror, the entry that it was made from.
     fn settle(&self, entry: Entry, previous: Option<Entry>) -> Entry {
-        previous.filter(|old| self.of_mirror && old.same_in_tree(&entry)).unwrap_or(entry)
+        match self.replica {
+            Some(replica) => replica.settle(entry, previous),
+            None => entry,
+        }
     }
 
     fn chunk(
@@ -185,11 +189,11 @@ impl<'a> Assembler<'a> {
     /// Reports a path that could not be read, and keeps its last good version where there is one. On a mirror, what someone changed and nobody can
     /// read is in no snapshot: it is left out, so that no plan will touch it. A folder is in any case, or what is in it would be nowhere.
     fn failed(&mut self, path: &RelPath, error: &str, previous: Option<Entry>) -> Result<(), Error> {
-        let Some(mut entry) = previous.filter(|entry| !self.of_mirror || entry.is_directory()) else {
+        let Some(mut entry) = previous.filter(|entry| self.replica.is_none() || entry.is_directory()) else {
             self.problem(path, &format!("cannot be read ({error}) and is not in this snapshot"));
             return Ok(());
         };
-        if self.of_mirror {
+        if self.replica.is_some() {
             self.problem(path, &format!("cannot be read ({error}); it is taken to be as it was left"));
         } else {
             self.monitor.problem(path, &format!("cannot be read ({error}); its last good version is kept"));
@@ -222,7 +226,7 @@ impl<'a> Assembler<'a> {
                 }
             }
         } else if let Some(slot) = self.leaders.get_mut(&entry.path) {
-            let earlier = (is_carried && !self.of_mirror).then_some(entry.identity.inode);
+            let earlier = (is_carried && self.replica.is_none()).then_some(entry.identity.inode);
             *slot = Some(First { meta: entry.meta.clone(), earlier });
         }
         self.count(&entry);
@@ -258,16 +262,16 @@ impl<'a> Assembler<'a> {
         match &entry.node {
             Node::File { size, .. } => {
                 totals.files += 1;
-                totals.bytes += size;
+                totals.bytes = totals.bytes.saturating_add(*size);
             }
             Node::Directory => totals.directories += 1,
             _ => totals.others += 1,
         }
         // On a mirror the marks are those of the night that it holds, not of this look.
-        if entry.flags & CARRIED_FORWARD != 0 && !self.of_mirror {
+        if entry.flags & CARRIED_FORWARD != 0 && self.replica.is_none() {
             totals.problems += 1;
         }
-        if entry.flags & CHANGED_WHILE_READ != 0 && !self.of_mirror {
+        if entry.flags & CHANGED_WHILE_READ != 0 && self.replica.is_none() {
             totals.problems += 1;
             self.monitor.problem(&entry.path, "changed each time it was read; what was read is kept and marked");
         }

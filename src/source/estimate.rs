@@ -94,7 +94,7 @@ impl Sums<'_> {
         if stat.links > 1 && !stat.is_directory() && !self.seen.insert((stat.device, stat.inode)) {
             return Ok(());
         }
-        if previous.as_ref().is_some_and(|old| is_unchanged(found, None, old, self.trust)) {
+        if previous.as_ref().is_some_and(|old| is_unchanged(found, None, old, self.trust, None)) {
             return Ok(());
         }
         let need = weight(stat);

@@ -5,7 +5,9 @@
 
 use super::Error;
 use super::lane::Closed;
-use super::read::{self, Parcel, Piece, Stopped, Streamer};
+use super::piece::{Parcel, Piece, Stopped};
+use super::read::{self, Streamer};
+use super::replica::Replica;
 use super::snapshot::Trust;
 use crate::chunk::cut::Cutter;
 use crate::entry::{CARRIED_FORWARD, Entry, Node};
@@ -16,23 +18,31 @@ use crate::path::RelPath;
 use crate::scan::selection::{Selection, Standing};
 use crate::scan::walk::{Found, Item, Walk};
 use rustix::fs::FileType;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 pub(super) struct Feeder<'a> {
     pub(super) selection: &'a Selection,
     pub(super) parent: Option<Cursor<'a>>,
     pub(super) trust: Trust,
-    pub(super) of_mirror: bool,
+    pub(super) replica: Option<&'a Replica<'a>>,
     pub(super) monitor: &'a dyn Monitor,
     pub(super) streamer: Streamer<'a>,
     pub(super) batch: Batch,
-    /// First names of inodes with several names.
-    pub(super) leaders: HashMap<(u64, u64), RelPath>,
+    /// Inodes with several names.
+    pub(super) leaders: HashMap<(u64, u64), Leader>,
     /// Below this path the parent's entries are carried forward.
     pub(super) carrying: Option<RelPath>,
     /// Below this folder, which has no entry, nothing can have one.
     pub(super) skipping: Option<RelPath>,
+}
+
+/// What is known of an inode with several names.
+pub(super) struct Leader {
+    /// The first of them.
+    path: RelPath,
+    /// Those that were not met yet.
+    elsewhere: u64,
 }
 
 /// Entries waiting to be read together by one worker.
@@ -66,8 +76,8 @@ impl<E: Into<Error>> From<E> for Halt {
 }
 
 impl Feeder<'_> {
-    /// Sends everything that the walk finds.
-    pub(super) fn run(mut self, walk: Walk<'_>) -> Result<(), Halt> {
+    /// Sends everything that the walk finds; gives the first names of what has others elsewhere.
+    pub(super) fn run(mut self, walk: Walk<'_>) -> Result<BTreeSet<RelPath>, Halt> {
         for item in walk {
             let path = match &item {
                 Item::Found(found) => &found.path,
@@ -95,7 +105,9 @@ impl Feeder<'_> {
             }
         }
         self.advance(None)?;
-        self.flush()
+        self.flush()?;
+        let shared = self.leaders.into_values().filter(|leader| leader.elsewhere > 0);
+        Ok(shared.map(|leader| leader.path).collect())
     }
 
     /// Whoever cannot see the root, or what leads from there to the selected part, has seen nothing: that is no tree to compare with another.
@@ -121,7 +133,7 @@ impl Feeder<'_> {
             let carried = self.carrying.as_ref().is_some_and(|top| entry.path.is_below(top));
             if carried && self.selection.standing(&entry.path) == Standing::Inside {
                 // On a mirror this is not a loss to be marked: what cannot be seen is as it was left, or is found out by who changes it.
-                entry.flags |= if self.of_mirror { 0 } else { CARRIED_FORWARD };
+                entry.flags |= if self.replica.is_some() { 0 } else { CARRIED_FORWARD };
                 self.wait(Waiting::Piece(Piece::Ready(entry)))?;
             }
         }
@@ -135,7 +147,8 @@ impl Feeder<'_> {
 
     /// An ordinary user's mirror has folders that even its owner may not list, because the source has: they were left so by us.
     fn is_closed_by_us(&self, error: &io::Error) -> bool {
-        matches!(self.trust, Trust::Before(_, false)) && error.kind() == io::ErrorKind::PermissionDenied
+        let is_users = self.replica.is_some_and(|replica| !replica.fidelity.owners);
+        is_users && matches!(self.trust, Trust::Before(_)) && error.kind() == io::ErrorKind::PermissionDenied
     }
 
     fn found(&mut self, found: Found, previous: Option<Entry>) -> Result<(), Halt> {
@@ -146,15 +159,20 @@ impl Feeder<'_> {
         let leader = self.leader(&found)?;
         let is_retyped = previous.as_ref().is_some_and(|old| old.is_directory() != found.stat.is_directory());
         // On a mirror it is somebody's change, which is not undone by not seeing it.
-        let previous = previous.filter(|_| !(is_retyped && self.of_mirror));
-        if let Some(old) = previous.as_ref().filter(|old| is_unchanged(&found, leader.as_ref(), old, self.trust)) {
+        let previous = previous.filter(|_| !(is_retyped && self.replica.is_some()));
+        if let Some(old) =
+            previous.as_ref().filter(|old| is_unchanged(&found, leader.as_ref(), old, self.trust, self.replica))
+        {
             self.monitor.advance(1, old.size());
             return self.wait(Waiting::Piece(Piece::Ready(old.clone())));
         }
         if leader.is_some() || found.stat.kind != FileType::RegularFile {
             self.monitor.advance(1, 0);
             let piece = match read::plain_entry(&found, leader) {
-                Ok(entry) => Piece::Ready(entry),
+                Ok(entry) => Piece::Ready(match self.replica {
+                    Some(replica) => replica.settle(entry, previous),
+                    None => entry,
+                }),
                 Err(e) => self.unread(&found, &e, previous),
             };
             return self.wait(Waiting::Piece(piece));
@@ -192,12 +210,13 @@ impl Feeder<'_> {
             return Ok(None);
         }
         let key = (found.stat.device, found.stat.inode);
-        let known = self.leaders.get(&key).cloned();
-        if known.is_none() {
-            self.leaders.insert(key, found.path.clone());
-            self.wait(Waiting::Piece(Piece::Shared(found.path.clone())))?;
+        if let Some(leader) = self.leaders.get_mut(&key) {
+            leader.elsewhere = leader.elsewhere.saturating_sub(1);
+            return Ok(Some(leader.path.clone()));
         }
-        Ok(known)
+        self.leaders.insert(key, Leader { path: found.path.clone(), elsewhere: found.stat.links - 1 });
+        self.wait(Waiting::Piece(Piece::Shared(found.path.clone())))?;
+        Ok(None)
     }
 
     fn wait(&mut self, waiting: Waiting) -> Result<(), Halt> {
@@ -217,19 +236,19 @@ impl Feeder<'_> {
         }
         let bytes = usize::try_from(batch.bytes).unwrap_or(usize::MAX);
         let lease = (bytes > 0).then(|| self.streamer.budget.take(bytes));
-        let cutter = self.streamer.cutter;
+        let (cutter, of_mirror) = (self.streamer.cutter, self.replica.is_some());
         Ok(self.streamer.lane.submit(move || {
-            let pieces = batch.items.into_iter().map(|waiting| finish(waiting, cutter)).collect();
+            let pieces = batch.items.into_iter().map(|waiting| finish(waiting, cutter, of_mirror)).collect();
             Parcel { pieces, lease }
         })?)
     }
 }
 
 /// Does what an entry still waits for.
-fn finish(waiting: Waiting, cutter: Cutter) -> Piece {
+fn finish(waiting: Waiting, cutter: Cutter, of_mirror: bool) -> Piece {
     match waiting {
         Waiting::Piece(piece) => piece,
-        Waiting::Small(found, previous) => match read::small(&found, cutter) {
+        Waiting::Small(found, previous) => match read::small(&found, cutter, previous.as_ref().filter(|_| of_mirror)) {
             Ok((entry, chunks)) => Piece::Whole(entry, chunks, previous),
             Err(e) => failed(found.path.clone(), &e, previous),
         },
@@ -241,7 +260,13 @@ fn failed(path: RelPath, error: &io::Error, previous: Option<Entry>) -> Piece {
 }
 
 /// Whether nothing that the file system tells has changed since the parent's entry was made.
-pub(super) fn is_unchanged(found: &Found, leader: Option<&RelPath>, old: &Entry, trust: Trust) -> bool {
+pub(super) fn is_unchanged(
+    found: &Found,
+    leader: Option<&RelPath>,
+    old: &Entry,
+    trust: Trust,
+    replica: Option<&Replica<'_>>,
+) -> bool {
     let stat = &found.stat;
     let kind = match &old.node {
         Node::HardLink { leader: old_leader } => leader == Some(old_leader),
@@ -255,13 +280,18 @@ pub(super) fn is_unchanged(found: &Found, leader: Option<&RelPath>, old: &Entry,
         Node::BlockDevice { .. } => stat.kind == FileType::BlockDevice,
     };
     let owner = (old.meta.uid, old.meta.gid) == (stat.uid, stat.gid);
-    let alike = kind && old.meta.mtime == stat.mtime && old.meta.mode == stat.mode;
-    alike
+    let is_dressed = || match replica {
+        Some(replica) => replica.is_dressed(stat, old),
+        None => old.meta.mtime == stat.mtime && old.meta.mode == stat.mode,
+    };
+    kind && is_dressed()
         && match trust {
             Trust::Nothing => false,
             Trust::Identity(began) => {
                 owner && old.flags == 0 && old.identity == stat.identity() && stat.shows_changes_after(began)
             }
-            Trust::Before(time, owners) => (owner || !owners) && stat.ctime < time,
+            Trust::Before(time) => {
+                (owner || replica.is_some_and(|replica| !replica.fidelity.owners)) && stat.ctime < time
+            }
         }
 }

@@ -16,8 +16,11 @@ mod blocks;
 mod budget;
 pub mod estimate;
 mod feed;
+mod known;
 mod lane;
+mod piece;
 mod read;
+mod replica;
 pub mod snapshot;
 
 use crate::path::RelPath;

@@ -1,8 +1,10 @@
 //! Reading one file or the facts of one entry (floor 3). A file that changes while it is read is read again; if it never holds still,
 //! what was read is kept and flagged.
 
-use super::budget::{Budget, Lease};
+use super::budget::Budget;
+use super::known;
 use super::lane::{Closed, Entrance};
+use super::piece::{Parcel, Piece, Plain, Stopped};
 use crate::chunk::cut::Cutter;
 use crate::entry::{CHANGED_WHILE_READ, Content, Entry, Extent, Meta, Node};
 use crate::fs::clock;
@@ -14,52 +16,10 @@ use crate::id::Id;
 use crate::limits::REREADS;
 use crate::path::RelPath;
 use crate::scan::walk::Found;
+use crate::store::chunks::ChunkStore;
 use rustix::fs::FileType;
 use std::fs::File;
 use std::io;
-
-/// A chunk with its bytes.
-#[derive(Debug)]
-pub(super) struct Plain {
-    pub(super) id: Id,
-    pub(super) bytes: Vec<u8>,
-}
-
-impl Plain {
-    fn new(bytes: &[u8]) -> Self {
-        Self { id: Id::of(bytes), bytes: bytes.to_vec() }
-    }
-}
-
-/// What the feeder hands to the assembler.
-#[derive(Debug)]
-pub(super) enum Piece {
-    /// An entry that is complete.
-    Ready(Entry),
-    /// What comes next at this path has further names, which are hard links to it.
-    Shared(RelPath),
-    /// A small file: its entry, the chunks of its data extents, and what the parent had.
-    Whole(Entry, Vec<Plain>, Option<Entry>),
-    /// Data of the large file that is being streamed.
-    Data(Plain),
-    /// A hole of that file.
-    Hole(u64),
-    /// That file changed: what came of it is void, it comes again.
-    Again,
-    /// That file is complete; the content of this entry is what came since. And what the parent had.
-    End(Entry, Option<Entry>),
-    /// Could not be read; what the parent had.
-    Failed(RelPath, String, Option<Entry>),
-    /// A directory, given before, that could not be listed; whether the parent has anything in it, which comes next.
-    Closed(RelPath, String, bool),
-}
-
-/// Pieces in path order, and the lease on their bytes.
-#[derive(Debug)]
-pub(super) struct Parcel {
-    pub(super) pieces: Vec<Piece>,
-    pub(super) lease: Option<Lease>,
-}
 
 /// The entry of what was found, with this node and these attributes.
 fn entry(path: &RelPath, stat: &Stat, at: At<'_>, node: Node) -> io::Result<Entry> {
@@ -102,12 +62,19 @@ fn open(dir: &Dir, name: &[u8]) -> io::Result<(File, Stat)> {
     Ok((file, if again == stat { stat } else { again }))
 }
 
-/// Reads a small file whole.
-pub(super) fn small(found: &Found, cutter: Cutter) -> io::Result<(Entry, Vec<Plain>)> {
+/// Reads a small file whole; one that we made from an entry along the extents of that, if it can be.
+pub(super) fn small(found: &Found, cutter: Cutter, made_from: Option<&Entry>) -> io::Result<(Entry, Vec<Plain>)> {
     let mut attempt = 0;
     loop {
         let (file, before) = open(&found.dir, found.name())?;
-        let (extents, chunks) = small_content(&file, &before, cutter)?;
+        let as_known = match known::content_of(made_from, before.size) {
+            Some(Content::Direct(extents)) => known::small(&file, extents)?,
+            _ => None,
+        };
+        let (extents, chunks) = match as_known {
+            Some(content) => content,
+            None => small_content(&file, &before, cutter)?,
+        };
         let still = Stat::of_open(&file)?.is_unchanged_since(&before);
         if still || attempt >= REREADS {
             let size = extents.iter().map(Extent::length).sum();
@@ -154,26 +121,8 @@ pub(super) struct Streamer<'a> {
     pub(super) budget: &'a Budget,
     pub(super) cutter: Cutter,
     pub(super) buffer: Vec<u8>,
-}
-
-/// Why streaming stopped early.
-pub(super) enum Stopped {
-    /// The source could not be read.
-    Source(io::Error),
-    /// The run has failed elsewhere.
-    Closed,
-}
-
-impl From<io::Error> for Stopped {
-    fn from(e: io::Error) -> Self {
-        Self::Source(e)
-    }
-}
-
-impl From<Closed> for Stopped {
-    fn from(Closed: Closed) -> Self {
-        Self::Closed
-    }
+    /// On a mirror, the store with the lists of the extents that its files were made of.
+    pub(super) of_mirror: Option<&'a dyn ChunkStore>,
 }
 
 impl Streamer<'_> {
@@ -186,7 +135,7 @@ impl Streamer<'_> {
         let mut attempt = 0;
         loop {
             let (file, before) = open(&found.dir, found.name())?;
-            let size = self.content(&file, &before)?;
+            let size = self.content(&file, &before, previous)?;
             let still = Stat::of_open(&file)?.is_unchanged_since(&before);
             if still || attempt >= REREADS {
                 let node = Node::File { size, content: Content::Direct(Vec::new()) };
@@ -199,7 +148,15 @@ impl Streamer<'_> {
         }
     }
 
-    fn content(&mut self, file: &File, stat: &Stat) -> Result<u64, Stopped> {
+    fn content(&mut self, file: &File, stat: &Stat, previous: Option<&Entry>) -> Result<u64, Stopped> {
+        if let Some(store) = self.of_mirror
+            && let Some(content) = known::content_of(previous, stat.size)
+        {
+            if known::large(file, stat, content, store, self.lane, self.budget)? {
+                return Ok(stat.size);
+            }
+            self.send(Piece::Again)?;
+        }
         let mut at = 0;
         while at < stat.size {
             let (start, end) = next_data(file, at, stat.size)?.unwrap_or((stat.size, stat.size));

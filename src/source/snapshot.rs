@@ -7,10 +7,12 @@ use super::budget::Budget;
 use super::feed::{Batch, Feeder, Halt};
 use super::lane::lane;
 use super::read::Streamer;
+use super::replica::Replica;
 use crate::chunk::cut::{Chunker, Cutter};
 use crate::entry::{ChunkRef, Time};
 use crate::format::snapshot::Totals;
 use crate::fs::dir::Dir;
+use crate::fs::fidelity::Fidelity;
 use crate::limits::IN_FLIGHT;
 use crate::manifest::cursor::{Cursor, find};
 use crate::monitor::Monitor;
@@ -33,8 +35,8 @@ pub struct Request<'a> {
     pub parent: Option<ChunkRef>,
     /// What is enough to take over an entry of the parent unread.
     pub trust: Trust,
-    /// Whether the tree is a mirror: what is as the parent says keeps the parent's entry, identity and all.
-    pub of_mirror: bool,
+    /// If the tree is a mirror, what it can hold: what is as the parent says, as far as that, keeps the parent's entry, identity and all.
+    pub of_mirror: Option<&'a Fidelity>,
     /// Asked, in path order, whether a path is to be looked at at all.
     pub filter: Option<Box<Filter<'a>>>,
     /// How the store wants files cut.
@@ -47,8 +49,8 @@ pub enum Trust {
     /// On a source: inode, ctime and owner are as they were too. Where ctime has whole seconds only, it must be earlier than this time, when the
     /// snapshot of the parent began: what changed while that was taken may have changed again in the same second.
     Identity(Time),
-    /// On a mirror, which we wrote: not changed since this time (ctime), and, if that is to be looked at, of the same owner.
-    Before(Time, bool),
+    /// On a mirror, which we wrote: not changed since this time (ctime), and of the same owner, if it can have that.
+    Before(Time),
     /// Never: all files are read.
     Nothing,
 }
@@ -64,6 +66,9 @@ pub struct Taken {
     pub users: BTreeSet<u32>,
     /// Groups that occur.
     pub groups: BTreeSet<u32>,
+    /// First names of what has further names outside of what was looked at. Known to who looked only.
+    #[serde(skip)]
+    pub shared: BTreeSet<RelPath>,
 }
 
 /// Reads the tree and puts what is new into the store.
@@ -81,7 +86,9 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
         None => Ok(None),
     };
     let blocks = Blocks::new(store, blocks_in, Arc::clone(&in_flight));
-    let mut assembler = Assembler::new(blocks, monitor, &in_parent, request.of_mirror);
+    let replica = request.of_mirror.map(|fidelity| Replica { fidelity, root: Arc::clone(&request.root) });
+    let replica = replica.as_ref();
+    let mut assembler = Assembler::new(blocks, monitor, &in_parent, replica);
     std::thread::scope(|scope| {
         let budget = &budget;
         // If one cannot be started, its end of the lane goes, and those that have been started stop.
@@ -89,12 +96,13 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
         let writer = start().spawn_scoped(scope, move || write(blocks_out, store, &in_flight)).map_err(no_thread)?;
         let feeder = move || {
             let cutter = Cutter::new(request.chunker);
-            let streamer = Streamer { lane: &parcels_in, budget, cutter, buffer: Vec::new() };
+            let streamer =
+                Streamer { lane: &parcels_in, budget, cutter, buffer: Vec::new(), of_mirror: replica.map(|_| store) };
             let feeder = Feeder {
                 selection: request.selection,
                 parent,
                 trust: request.trust,
-                of_mirror: request.of_mirror,
+                replica,
                 monitor,
                 streamer,
                 batch: Batch::default(),
@@ -110,9 +118,10 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
         // On an error the lane is closed here, so that the feeder stops.
         drop(parcels);
         let fed = feeder.join().unwrap_or(Err(Halt::Error(store::Error::Gone("the feeder died").into())));
-        let failure = match (assembled, fed) {
-            (Err(e), _) | (Ok(()), Err(Halt::Error(e))) => Some(e),
-            (Ok(()), _) => None,
+        let (failure, shared) = match (assembled, fed) {
+            (Err(e), _) | (Ok(()), Err(Halt::Error(e))) => (Some(e), BTreeSet::new()),
+            (Ok(()), Err(Halt::Closed)) => (None, BTreeSet::new()),
+            (Ok(()), Ok(shared)) => (None, shared),
         };
         // Either way the assembler goes, and with it the lane that the writer waits on.
         let assembled = if let Some(e) = failure {
@@ -126,7 +135,7 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
         let new_bytes = written?;
         assembled.map(|(root, Outcome { totals, users, groups })| {
             let totals = Totals { new_bytes, ..totals };
-            Taken { root, totals, users, groups }
+            Taken { root, totals, users, groups, shared }
         })
     })
 }

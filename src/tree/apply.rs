@@ -6,14 +6,15 @@
 //!
 //! After a crash at any point the tree is a mixture of whole old and whole new files, and looking at it again tells which are which.
 
-use super::Error;
 use super::dirs::Dirs;
 use super::make::Maker;
 use super::plan::Action;
 use super::publish::{Publisher, Trust};
 use super::stage::{self, Stage, Waiting};
+use super::{Error, Partial};
 use crate::entry::{ChunkRef, Content, Extent, Node, Time};
 use crate::fs::dir::Dir;
+use crate::fs::fidelity::Fidelity;
 use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES, STAGE_GROUP};
 use crate::manifest;
 use crate::monitor::Monitor;
@@ -51,6 +52,8 @@ pub struct Target<'a> {
     pub stage_path: &'a Path,
     /// The part of it that is ours.
     pub selection: &'a Selection,
+    /// What it can hold.
+    pub fidelity: &'a Fidelity,
     /// When the tree was looked at: what has an earlier ctime is as it was seen then.
     pub trusted: Time,
 }
@@ -64,23 +67,25 @@ pub fn apply(
 ) -> Result<Applied, Error> {
     let stage = Stage::open(target.stage, target.stage_path)?;
     let durability = stage.durability();
-    let dirs = || target.root.try_clone().map(|root| Dirs::new(root, durability)).map_err(Error::Root);
-    let (selection, trust) = (target.selection, Trust::before(target.trusted));
+    let fidelity = target.fidelity;
+    let dirs = || target.root.try_clone().map(|root| Dirs::new(root, durability, fidelity)).map_err(Error::Root);
+    let (selection, trust) = (target.selection, Trust::before(target.trusted, fidelity));
     let publisher = Publisher {
         dirs: dirs()?,
         leaders: dirs()?,
         selection,
         trust,
         durability,
+        partial: Partial::default(),
         kept: HashSet::new(),
         absent: HashSet::new(),
     };
-    let mut applier = Applier { stage: &stage, publisher, chunks, monitor, done: Applied::default() };
+    let mut applier = Applier { stage: &stage, publisher, chunks, fidelity, monitor, done: Applied::default() };
     let mut batch = Vec::new();
     let mut bytes = 0;
     for action in actions {
         let action = action?;
-        bytes += action.bytes();
+        bytes = u64::saturating_add(bytes, action.bytes());
         batch.push(action);
         if batch.len() >= PUBLISH_FILES || bytes >= PUBLISH_BYTES {
             applier.batch(&batch)?;
@@ -90,7 +95,15 @@ pub fn apply(
     }
     applier.batch(&batch)?;
     let Applier { publisher, mut done, .. } = applier;
-    for (path, e) in publisher.finish() {
+    let (failures, partial) = publisher.finish();
+    if let Some(first) = &partial.first {
+        monitor.note(&format!(
+            "{} names have here what this file system, or this user, can give them of their times, modes and attributes, among them {first}; the store \
+             has all of it",
+            partial.count
+        ));
+    }
+    for (path, e) in failures {
         monitor.problem(&path, &format!("the times or the mode of this directory could not be set: {e}"));
         done.failed += 1;
     }
@@ -105,12 +118,15 @@ struct Staged {
     any_file: bool,
     /// Numbers of the actions whose object could not be made.
     unmade: HashSet<usize>,
+    /// What was made with a part of its metadata.
+    partial: Partial,
 }
 
 impl Staged {
     fn and(mut self, other: Self) -> Self {
         self.any_file |= other.any_file;
         self.unmade.extend(other.unmade);
+        self.partial = self.partial.and(other.partial);
         self
     }
 }
@@ -119,6 +135,7 @@ struct Applier<'a> {
     stage: &'a Stage,
     publisher: Publisher<'a>,
     chunks: &'a dyn ChunkSource,
+    fidelity: &'a Fidelity,
     monitor: &'a dyn Monitor,
     done: Applied,
 }
@@ -129,7 +146,9 @@ impl Applier<'_> {
             return Ok(());
         }
         let making = self.stage.begin()?;
-        let staged = self.make_all(&making, actions)?;
+        let mut staged = self.make_all(&making, actions)?;
+        let partial = std::mem::take(&mut staged.partial);
+        self.publisher.partial = std::mem::take(&mut self.publisher.partial).and(partial);
         self.stage.finish(&making, staged.any_file)?;
         self.done.failed += staged.unmade.len() as u64;
         for (number, action) in actions.iter().enumerate() {
@@ -147,7 +166,7 @@ impl Applier<'_> {
     /// rest is not held back by it.
     fn make_all(&self, making: &Dir, actions: &[Action]) -> Result<Staged, Error> {
         let (chunks, monitor) = (self.chunks, self.monitor);
-        let maker = Maker { stage: self.stage, making };
+        let maker = Maker { stage: self.stage, making, fidelity: self.fidelity };
         let group = |(group, actions): (usize, &[Action])| -> Result<Staged, Error> {
             let mut reader = chunks.reader()?;
             let mut staged = Staged::default();
@@ -155,7 +174,12 @@ impl Applier<'_> {
                 if let Action::Put { new, .. } = action {
                     let number = group * STAGE_GROUP + n;
                     match maker.make(&stage::name(number), new, reader.as_mut()) {
-                        Ok(()) => staged.any_file |= matches!(new.node, Node::File { .. }),
+                        Ok(is_whole) => {
+                            staged.any_file |= matches!(new.node, Node::File { .. });
+                            if !is_whole {
+                                staged.partial.note(&new.path);
+                            }
+                        }
                         Err(e) => {
                             let why = why_left_out(e)?;
                             monitor.problem(&new.path, &why);
@@ -193,7 +217,7 @@ impl Applier<'_> {
             }
             (Ok(()), Action::Put { .. } | Action::Link { .. }) => {
                 done.written += 1;
-                done.bytes += action.bytes();
+                done.bytes = done.bytes.saturating_add(action.bytes());
             }
             (Ok(()), Action::Meta { .. }) => done.touched += 1,
             (Ok(()), Action::Remove { .. }) => done.removed += 1,

@@ -3,9 +3,10 @@
 //! A directory keeps its times and mode while files in it come and go: they are put back, or set to what is wanted, when the chain
 //! leaves it. Where the file system is not synced as a whole, a directory that was changed is synced then, too.
 
+use super::Partial;
 use crate::entry::Meta;
-use crate::fs::clock;
 use crate::fs::dir::Dir;
+use crate::fs::fidelity::Fidelity;
 use crate::fs::meta::At;
 use crate::fs::stat::Stat;
 use crate::fs::sync::Durability;
@@ -22,18 +23,20 @@ struct Open {
 }
 
 /// Open directories, outermost first; the first is the root.
-pub(super) struct Dirs {
+pub(super) struct Dirs<'a> {
     chain: Vec<Open>,
-    is_root: bool,
+    fidelity: &'a Fidelity,
     durability: Durability,
     /// Directories whose times or mode could not be set when they were left.
     pub(super) failures: Vec<(RelPath, io::Error)>,
+    /// Directories that were given what the tree can hold of their metadata, which is not all.
+    pub(super) partial: Partial,
 }
 
-impl Dirs {
-    pub(super) fn new(root: Dir, durability: Durability) -> Self {
+impl<'a> Dirs<'a> {
+    pub(super) fn new(root: Dir, durability: Durability, fidelity: &'a Fidelity) -> Self {
         let chain = vec![Open { path: RelPath::root(), dir: root, before: None, wanted: None }];
-        Self { chain, is_root: clock::is_root(), durability, failures: Vec::new() }
+        Self { chain, fidelity, durability, failures: Vec::new(), partial: Partial::default() }
     }
 
     /// Opens the directory `path`, leaving others.
@@ -59,7 +62,7 @@ impl Dirs {
     pub(super) fn enter_parent(&mut self, path: &RelPath) -> io::Result<&Dir> {
         let parent = path.parent().ok_or_else(|| io::Error::other("the root of the tree cannot be replaced"))?;
         self.enter(&parent)?;
-        let is_root = self.is_root;
+        let is_root = self.fidelity.owners;
         let Some(open) = self.chain.last_mut() else { return Err(io::Error::other("no directory is open")) };
         if open.before.is_none() {
             let stat = open.dir.stat_self()?;
@@ -80,24 +83,30 @@ impl Dirs {
 
     fn leave(&mut self) {
         let Some(open) = self.chain.pop() else { return };
-        if let Err(e) = self.put_right(&open) {
-            self.failures.push((open.path, e));
+        match self.put_right(&open) {
+            Ok(true) => {}
+            Ok(false) => self.partial.note(&open.path),
+            Err(e) => self.failures.push((open.path, e)),
         }
     }
 
-    fn put_right(&self, open: &Open) -> io::Result<()> {
+    fn put_right(&self, open: &Open) -> io::Result<bool> {
         let at = At::dir(&open.dir);
-        match (&open.wanted, &open.before) {
-            (Some(meta), _) => at.change(&open.dir.stat_self()?, meta, false, self.is_root)?,
+        let is_whole = match (&open.wanted, &open.before) {
+            (Some(meta), _) => at.change(&open.dir.stat_self()?, meta, self.fidelity)?,
             (None, Some(before)) => {
-                if !self.is_root && before.mode & 0o300 != 0o300 {
+                if !self.fidelity.owners && before.mode & 0o300 != 0o300 {
                     at.set_mode(before.mode)?;
                 }
                 at.set_mtime(before.mtime)?;
+                true
             }
-            (None, None) => return Ok(()),
+            (None, None) => return Ok(true),
+        };
+        if self.durability == Durability::EachFile {
+            open.dir.sync()?;
         }
-        if self.durability == Durability::EachFile { open.dir.sync() } else { Ok(()) }
+        Ok(is_whole)
     }
 
     /// Leaves everything, the root last.

@@ -2,11 +2,11 @@
 
 use super::Error;
 use super::stage::{Stage, Waiting};
-use crate::entry::{Entry, Extent, Node};
-use crate::fs::clock;
+use crate::entry::{Content, Entry, Extent, Node};
 use crate::fs::content::write_at;
 use crate::fs::dir::Dir;
-use crate::fs::meta::At;
+use crate::fs::fidelity::Fidelity;
+use crate::fs::meta::{At, Kind};
 use crate::fs::sync::Durability;
 use crate::manifest::extents;
 use crate::store::chunks::ChunkReader;
@@ -45,11 +45,14 @@ pub(super) struct Maker<'a> {
     pub(super) stage: &'a Stage,
     /// The folder to make them in.
     pub(super) making: &'a Dir,
+    /// What the tree can hold.
+    pub(super) fidelity: &'a Fidelity,
 }
 
 impl Maker<'_> {
-    /// Makes the object of an entry under a name; a directory is made empty and bare. What fails leaves nothing.
-    pub(super) fn make(&self, name: &[u8], entry: &Entry, reader: &mut dyn ChunkReader) -> Result<(), Error> {
+    /// Makes the object of an entry under a name; a directory is made empty and bare. What fails leaves nothing. Tells whether it has all of its
+    /// metadata.
+    pub(super) fn make(&self, name: &[u8], entry: &Entry, reader: &mut dyn ChunkReader) -> Result<bool, Error> {
         let made = match &entry.node {
             Node::File { .. } => self.make_file(name, entry, reader),
             _ => self.make_other(name, entry).map_err(Failure::Write),
@@ -67,12 +70,15 @@ impl Maker<'_> {
         })
     }
 
-    fn make_file(&self, name: &[u8], entry: &Entry, reader: &mut dyn ChunkReader) -> Result<(), Failure> {
-        let Node::File { size, content } = &entry.node else { return Ok(()) };
+    fn make_file(&self, name: &[u8], entry: &Entry, reader: &mut dyn ChunkReader) -> Result<bool, Failure> {
+        let Node::File { size, content } = &entry.node else { return Ok(true) };
         let file = self.making.create_file(name).map_err(Failure::Write)?;
-        let (mut at, mut hole_last) = (0_u64, false);
+        // Before the first byte: xfs sets room aside behind a file that grows, and would fill the holes with it.
+        if may_have_holes(content) {
+            file.set_len(*size).map_err(Failure::Write)?;
+        }
+        let mut at = 0_u64;
         extents::for_each_read(content, reader, &mut |extent, reader| {
-            hole_last = matches!(extent, Extent::Hole { .. });
             if let Some(chunk) = extent.chunk() {
                 let bytes = reader.read(&chunk)?;
                 write_at(&file, at, bytes).map_err(Failure::Write)?;
@@ -83,36 +89,44 @@ impl Maker<'_> {
         if at != *size {
             return Err(Failure::Write(io::Error::other("its extents do not make up its size")));
         }
-        self.finish_file(&file, entry, hole_last.then_some(*size)).map_err(Failure::Write)
+        self.finish_file(&file, entry).map_err(Failure::Write)
     }
 
-    fn finish_file(&self, file: &File, entry: &Entry, length: Option<u64>) -> io::Result<()> {
-        if let Some(length) = length {
-            file.set_len(length)?;
+    fn finish_file(&self, file: &File, entry: &Entry) -> io::Result<bool> {
+        let is_whole = At::file(file).give(&entry.meta, Kind::Other, self.fidelity)?;
+        if self.stage.durability() == Durability::EachFile {
+            file.sync_all()?;
         }
-        At::file(file).give(&entry.meta, false, clock::is_root())?;
-        if self.stage.durability() == Durability::EachFile { file.sync_all() } else { Ok(()) }
+        Ok(is_whole)
     }
 
-    fn make_other(&self, name: &[u8], entry: &Entry) -> io::Result<()> {
-        let is_root = clock::is_root();
+    fn make_other(&self, name: &[u8], entry: &Entry) -> io::Result<bool> {
         let at = At::Name(self.making, name);
         let special = |kind, device| {
             self.making.make_special(name, kind, device)?;
-            at.give(&entry.meta, false, is_root)
+            at.give(&entry.meta, Kind::Other, self.fidelity)
         };
         match &entry.node {
-            Node::Directory => self.making.make_dir(name),
+            // It gets its metadata when it is left.
+            Node::Directory => self.making.make_dir(name).map(|()| true),
             Node::Symlink { target } => {
                 self.making.make_symlink(target, name)?;
-                at.give(&entry.meta, true, is_root)
+                at.give(&entry.meta, Kind::Symlink, self.fidelity)
             }
             Node::Fifo => special(FileType::Fifo, (0, 0)),
             Node::Socket => special(FileType::Socket, (0, 0)),
             Node::CharDevice { major, minor } => special(FileType::CharacterDevice, (*major, *minor)),
             Node::BlockDevice { major, minor } => special(FileType::BlockDevice, (*major, *minor)),
-            Node::File { .. } | Node::HardLink { .. } => Ok(()),
+            Node::File { .. } | Node::HardLink { .. } => Ok(true),
         }
+    }
+}
+
+/// Whether a content has holes, or may have: a list of extents has not been read yet.
+fn may_have_holes(content: &Content) -> bool {
+    match content {
+        Content::Direct(extents) => extents.iter().any(|extent| matches!(extent, Extent::Hole { .. })),
+        Content::Indirect(_) => true,
     }
 }
 

@@ -18,6 +18,24 @@ use crate::path::RelPath;
 use crate::{manifest, store};
 use std::io;
 
+/// Names that were given what the tree can hold of their metadata, where that is not all.
+#[derive(Debug, Default)]
+struct Partial {
+    count: u64,
+    first: Option<RelPath>,
+}
+
+impl Partial {
+    fn note(&mut self, path: &RelPath) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| path.clone());
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { count: self.count + other.count, first: self.first.or(other.first) }
+    }
+}
+
 /// What ends a materialisation. Single paths that resist do not: they are counted and reported.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -5,6 +5,7 @@
 
 use super::need::Tally;
 use crate::entry::{Entry, Node};
+use crate::fs::fidelity::Fidelity;
 use crate::fs::space::Need;
 use crate::manifest;
 use crate::manifest::diff::Change;
@@ -12,6 +13,7 @@ use crate::path::RelPath;
 use crate::scan::selection::{Selection, Standing};
 use crate::store::chunks::ChunkReader;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashSet};
 
 /// One step.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,8 +84,10 @@ pub struct Scope<'a> {
     pub selection: &'a Selection,
     /// Whether what the wanted manifest does not have is removed.
     pub delete: bool,
-    /// Whether differences of owner count: only who may give files away can mend them.
-    pub owners: bool,
+    /// First names of what has further names outside: those keep the metadata that they have.
+    pub shared: &'a BTreeSet<RelPath>,
+    /// What the tree can hold: what it cannot is no difference.
+    pub fidelity: &'a Fidelity,
 }
 
 /// The actions that turn the old side of a diff into the new side.
@@ -94,18 +98,23 @@ pub struct Plan<'a, D> {
     deferred: Vec<Action>,
     /// Read from the diff, not given out yet.
     next: Option<Action>,
+    /// What cannot be made here.
+    unmade: HashSet<RelPath>,
 }
 
 impl<'a, D: Iterator<Item = Result<Change, manifest::Error>>> Plan<'a, D> {
     /// Of this diff, within this scope.
     pub fn new(diff: D, scope: Scope<'a>) -> Self {
-        Self { diff, scope, deferred: Vec::new(), next: None }
+        Self { diff, scope, deferred: Vec::new(), next: None, unmade: HashSet::new() }
     }
 
     fn read(&mut self) -> Option<Result<Action, manifest::Error>> {
         loop {
             match self.diff.next()? {
-                Ok(change) => {
+                Ok(mut change) => {
+                    if self.is_unmakeable(&change) {
+                        change.new = None;
+                    }
                     if let Some(action) = decide(change, self.scope) {
                         return Some(Ok(action));
                     }
@@ -113,6 +122,26 @@ impl<'a, D: Iterator<Item = Result<Change, manifest::Error>>> Plan<'a, D> {
                 Err(e) => return Some(Err(e)),
             }
         }
+    }
+}
+
+impl<D> Plan<'_, D> {
+    /// Whether the tree cannot get what it shall be given: the manifest alone has that.
+    fn is_unmakeable(&mut self, change: &Change) -> bool {
+        let Some(new) = &change.new else { return false };
+        let is = match &new.node {
+            Node::HardLink { leader } => self.unmade.contains(leader),
+            node => !self.scope.fidelity.makes(node) && change.old.as_ref().is_none_or(|old| old.node != *node),
+        };
+        if is {
+            self.unmade.insert(new.path.clone());
+        }
+        is
+    }
+
+    /// Names that the tree cannot have, of those that were come by.
+    pub fn unmade(&self) -> u64 {
+        self.unmade.len() as u64
     }
 }
 
@@ -156,7 +185,7 @@ fn decide(change: Change, scope: Scope<'_>) -> Option<Action> {
         // Above the selection only missing directories are ours to make.
         (Some(_), _) if standing == Standing::Above => None,
         (Some(old), None) => scope.delete.then_some(Action::Remove { old }),
-        (Some(old), Some(new)) => replace(old, new, scope.owners),
+        (Some(old), Some(new)) => replace(old, new, scope),
     }
 }
 
@@ -164,14 +193,15 @@ fn put(new: Entry, old: Option<Entry>) -> Action {
     if matches!(new.node, Node::HardLink { .. }) { Action::Link { new, old } } else { Action::Put { new, old } }
 }
 
-fn replace(old: Entry, new: Entry, owners: bool) -> Option<Action> {
+fn replace(old: Entry, new: Entry, scope: Scope<'_>) -> Option<Action> {
     if old.node != new.node || matches!(new.node, Node::HardLink { .. }) {
         return Some(put(new, Some(old)));
     }
-    let (was, will) = (&old.meta, &new.meta);
-    let alike = (was.mode, was.mtime, &was.xattrs) == (will.mode, will.mtime, &will.xattrs)
-        && (!owners || (was.uid, was.gid) == (will.uid, will.gid));
-    (!alike).then_some(Action::Meta { new, old: Some(old) })
+    if scope.fidelity.is_same(&old, &new) {
+        return None;
+    }
+    let is_shared = !new.is_directory() && scope.shared.contains(&old.path);
+    Some(if is_shared { put(new, Some(old)) } else { Action::Meta { new, old: Some(old) } })
 }
 
 /// What a plan amounts to.
@@ -191,6 +221,8 @@ pub struct Survey {
     pub removed: u64,
     /// Bytes of content to be written.
     pub bytes: u64,
+    /// Names that cannot be made there; they are in the store only.
+    pub unmade: u64,
     /// The room that it takes while it is carried out, over what there is.
     pub need: Need,
 }
@@ -211,7 +243,7 @@ pub fn survey(
     for action in plan {
         let action = action?;
         survey.actions += 1;
-        survey.bytes += action.bytes();
+        survey.bytes = survey.bytes.saturating_add(action.bytes());
         match &action {
             Action::Put { old: None, .. } | Action::Link { old: None, .. } => survey.created += 1,
             Action::Put { .. } | Action::Link { .. } => survey.replaced += 1,
@@ -233,9 +265,11 @@ pub fn survey(
 mod tests {
     use super::{Action, Plan, Scope};
     use crate::entry::{Content, Entry, Identity, Meta, Node, Time};
+    use crate::fs::fidelity::Fidelity;
     use crate::manifest::diff::Change;
     use crate::path::RelPath;
     use crate::scan::selection::Selection;
+    use std::collections::BTreeSet;
 
     fn entry(path: &str, node: Node) -> Entry {
         let meta = Meta { mode: 0o644, uid: 0, gid: 0, mtime: Time::default(), xattrs: Vec::new() };
@@ -248,7 +282,8 @@ mod tests {
 
     fn steps(changes: Vec<(Option<Entry>, Option<Entry>)>, delete: bool) -> Vec<String> {
         let selection = Selection::everything();
-        let scope = Scope { selection: &selection, delete, owners: true };
+        let (fidelity, shared) = (Fidelity::assumed(), BTreeSet::from([RelPath::new("shared").unwrap()]));
+        let scope = Scope { selection: &selection, delete, shared: &shared, fidelity: &fidelity };
         let diff = changes.into_iter().map(|(old, new)| Ok(Change { old, new }));
         Plan::new(diff, scope)
             .map(|action| {
@@ -289,9 +324,18 @@ mod tests {
         let root = Some(entry("", Node::Directory));
         assert_eq!(steps(vec![(None, root.clone())], true), ["meta ."]);
         let selection = Selection::new([RelPath::new("a").unwrap()], &[]).unwrap();
-        let scope = Scope { selection: &selection, delete: true, owners: true };
+        let (fidelity, shared) = (Fidelity::assumed(), BTreeSet::new());
+        let scope = Scope { selection: &selection, delete: true, shared: &shared, fidelity: &fidelity };
         let diff = [Ok(Change { old: None, new: root })].into_iter();
         assert_eq!(Plan::new(diff, scope).count(), 0);
+    }
+
+    #[test]
+    fn what_has_names_elsewhere_becomes_a_file_of_its_own() {
+        let touched = |path| Entry { meta: Meta { mode: 0o600, ..file(path).meta }, ..file(path) };
+        let changes =
+            vec![(Some(file("alone")), Some(touched("alone"))), (Some(file("shared")), Some(touched("shared")))];
+        assert_eq!(steps(changes, true), ["meta alone", "replace shared"]);
     }
 
     #[test]

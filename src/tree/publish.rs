@@ -3,11 +3,13 @@
 //! A replaced file is swapped out atomically and looked at before it may go: only what is known to be in the store is unlinked. What turns out to
 //! be something else is swapped back and reported; where even that fails it stays in the stage, for the next run to save.
 
+use super::Partial;
 use super::dirs::Dirs;
 use super::stage::Waiting;
 use crate::entry::{Entry, Node, Time};
 use crate::fs::clock;
 use crate::fs::dir::Dir;
+use crate::fs::fidelity::Fidelity;
 use crate::fs::meta::At;
 use crate::fs::stat::Stat;
 use crate::fs::sync::Durability;
@@ -18,12 +20,14 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 pub(super) struct Publisher<'a> {
-    pub(super) dirs: Dirs,
+    pub(super) dirs: Dirs<'a>,
     /// A second chain, for the leaders of hard links.
-    pub(super) leaders: Dirs,
+    pub(super) leaders: Dirs<'a>,
     pub(super) selection: &'a Selection,
-    pub(super) trust: Trust,
+    pub(super) trust: Trust<'a>,
     pub(super) durability: Durability,
+    /// Names whose metadata were changed, and not all of them could be.
+    pub(super) partial: Partial,
     /// Directories that should have gone and stay, because EXCLUDE names all that is in them.
     pub(super) kept: HashSet<RelPath>,
     /// First names of files that could not be put in place: what stands there is something else.
@@ -31,21 +35,22 @@ pub(super) struct Publisher<'a> {
 }
 
 /// What is known to be as it was seen.
-pub(super) struct Trust {
+pub(super) struct Trust<'a> {
+    fidelity: &'a Fidelity,
     /// What has an earlier ctime.
     before: Time,
     /// Files with several names that got other times from us under one of them; the others are met later.
     retimed: HashMap<(u64, u64), Time>,
 }
 
-impl Trust {
-    pub(super) fn before(time: Time) -> Self {
-        Self { before: time, retimed: HashMap::new() }
+impl<'a> Trust<'a> {
+    pub(super) fn before(time: Time, fidelity: &'a Fidelity) -> Self {
+        Self { fidelity, before: time, retimed: HashMap::new() }
     }
 
-    fn note(&mut self, stat: &Stat) {
+    fn note(&mut self, stat: &Stat, mtime: Time) {
         if stat.links > 1 {
-            self.retimed.insert((stat.device, stat.inode), stat.mtime);
+            self.retimed.insert((stat.device, stat.inode), mtime);
         }
     }
 
@@ -55,7 +60,7 @@ impl Trust {
         let linked = stat.links > 1 || matches!(old.node, Node::HardLink { .. });
         let mtime = self.retimed.get(&(stat.device, stat.inode)).unwrap_or(&old.meta.mtime);
         is_of_kind(stat, old)
-            && (old.is_directory() || stat.mtime == *mtime)
+            && (old.is_directory() || stat.mtime == self.fidelity.time(*mtime))
             && (stat.identity() == old.identity || stat.ctime < self.before || linked)
     }
 }
@@ -146,16 +151,22 @@ impl Publisher<'_> {
         if matches!(new.node, Node::File { .. }) {
             let (file, stat) = dir.open_file(name)?;
             check(&stat)?;
-            At::file(&file).change(&stat, &new.meta, false, clock::is_root())?;
-            self.trust.note(&Stat { mtime: new.meta.mtime, ..stat });
+            let is_whole = At::file(&file).change(&stat, &new.meta, self.trust.fidelity)?;
+            self.changed(new, &stat, is_whole);
             return if self.durability == Durability::EachFile { file.sync_all() } else { Ok(()) };
         }
         let stat = dir.stat(name)?;
         check(&stat)?;
-        let is_symlink = matches!(new.node, Node::Symlink { .. });
-        At::Name(dir, name).change(&stat, &new.meta, is_symlink, clock::is_root())?;
-        self.trust.note(&Stat { mtime: new.meta.mtime, ..stat });
+        let is_whole = At::Name(dir, name).change(&stat, &new.meta, self.trust.fidelity)?;
+        self.changed(new, &stat, is_whole);
         Ok(())
+    }
+
+    fn changed(&mut self, new: &Entry, before: &Stat, is_whole: bool) {
+        self.trust.note(before, new.meta.mtime);
+        if !is_whole {
+            self.partial.note(&new.path);
+        }
     }
 
     /// Takes `old` out of the tree.
@@ -197,10 +208,10 @@ impl Publisher<'_> {
         }
     }
 
-    /// Leaves all directories, which sets their times; gives those where that failed.
-    pub(super) fn finish(mut self) -> Vec<(RelPath, io::Error)> {
+    /// Leaves all directories, which sets their times; gives those where that failed, and what was given not all of its metadata.
+    pub(super) fn finish(mut self) -> (Vec<(RelPath, io::Error)>, Partial) {
         self.dirs.finish();
-        self.dirs.failures
+        (self.dirs.failures, self.partial.and(self.dirs.partial))
     }
 }
 
@@ -217,7 +228,7 @@ fn is_same_after_rename(now: &Stat, before: &Stat) -> bool {
 }
 
 /// Swaps a staged object with what is there, looks at what came out, and lets it go or swaps it back.
-fn replace(staged: Waiting<'_>, dir: &Dir, old: &Entry, trust: &Trust) -> Result<(), Refused> {
+fn replace(staged: Waiting<'_>, dir: &Dir, old: &Entry, trust: &Trust<'_>) -> Result<(), Refused> {
     let name = old.path.name();
     let Some(before) = dir.stat_if_any(name)? else {
         return Ok(staged.dir.rename_new(staged.name, dir, name)?);

@@ -11,12 +11,19 @@ use tempfile::TempDir;
 pub(crate) struct Disk {
     at: PathBuf,
     image: TempDir,
+    options: &'static str,
 }
 
 impl Disk {
     /// So many MB, made with these words and mounted at a folder, which is made.
     #[track_caller]
     pub(crate) fn new(at: &Path, megabytes: u64, mkfs: &str) -> Self {
+        Self::with_options(at, megabytes, mkfs, "loop")
+    }
+
+    /// As `new`, mounted with these options, `loop` among them.
+    #[track_caller]
+    pub(crate) fn with_options(at: &Path, megabytes: u64, mkfs: &str, options: &'static str) -> Self {
         assert!(we_are_root(), "this test mounts a file system: run it as root");
         let image = tempfile::Builder::new().prefix("backup-disk-").tempdir().unwrap();
         let file = image.path().join("image");
@@ -25,14 +32,14 @@ impl Disk {
         let mut command = Command::new(words.next().unwrap());
         does(command.args(words).arg(&file));
         fs::create_dir_all(at).unwrap();
-        let disk = Self { at: at.to_path_buf(), image };
+        let disk = Self { at: at.to_path_buf(), image, options };
         disk.mount();
         disk
     }
 
     #[track_caller]
     fn mount(&self) {
-        does(Command::new("mount").args(["-o", "loop"]).arg(self.image.path().join("image")).arg(&self.at));
+        does(Command::new("mount").args(["-o", self.options]).arg(self.image.path().join("image")).arg(&self.at));
     }
 }
 

@@ -1,15 +1,17 @@
 //! Mirrors on file systems that are not like the others. Needs root, to mount them.
 
-use crate::support::{Site, noise, we_are_root};
+use crate::disk::Disk;
+use crate::support::{Site, noise, set_mtime, we_are_root};
 use std::fs;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::process::Command;
 
 /// Mounted until it is dropped.
-struct Mounted<'a>(&'a Path);
+pub(crate) struct Mounted<'a>(&'a Path);
 
 impl<'a> Mounted<'a> {
-    fn new(kind: &str, options: &str, at: &'a Path) -> Self {
+    pub(crate) fn new(kind: &str, options: &str, at: &'a Path) -> Self {
         assert!(we_are_root(), "this test mounts a file system: run it as root");
         let done = Command::new("mount").args(["-t", kind, "-o", options, "none"]).arg(at).status().unwrap();
         assert!(done.success(), "mount -t {kind} -o {options}");
@@ -52,4 +54,63 @@ fn a_mirror_on_an_overlay_follows() {
     site.run("-check data --data").ended(0).in_peace();
     site.all_restore(&nights);
     drop(mounted);
+}
+
+/// A file of pieces with holes between them.
+fn sparse(path: &Path, pieces: u64, apart: u64, length: u64) {
+    let file = fs::File::create(path).unwrap();
+    file.set_len(length).unwrap();
+    for n in 0..pieces {
+        file.write_all_at(b"twelve bytes", n * apart).unwrap();
+    }
+}
+
+/// What xfs sets aside behind a file that grows would fill its holes when it is written out.
+#[test]
+fn holes_stay_holes_on_a_mirror_and_no_hole_is_content() {
+    let site = Site::new();
+    let _source = Disk::new(&site.src(""), 400, "mkfs.xfs -q");
+    let _mirror = Disk::new(&site.mirror(""), 400, "mkfs.xfs -q");
+    sparse(&site.src("d/large"), 13, 777_777, 9_999_999);
+    sparse(&site.src("d/small"), 5, 50_000, 400_000);
+    sparse(&site.src("d/listed"), 1100, 20_000, 30_000_000);
+    site.run("-backup --init data").ended(0);
+    assert!(Command::new("sync").status().unwrap().success());
+    for path in ["d/large", "d/small", "d/listed"] {
+        let blocks = |path: &Path| path.metadata().unwrap().blocks();
+        assert!(blocks(&site.mirror(path)) <= blocks(&site.src(path)) + 128, "{path}");
+    }
+    site.run("-check data --data").ended(0).in_peace();
+    // A file whose holes are filled, as a copy of it would be, is still that file.
+    for (path, hole) in [("d/large", 100_000), ("d/small", 20_000), ("d/listed", 10_000)] {
+        let facts = site.src(path).metadata().unwrap();
+        let file = fs::File::options().write(true).open(site.mirror(path)).unwrap();
+        file.write_all_at(&[0; 9_000], hole).unwrap();
+        set_mtime(&site.mirror(path), facts.mtime(), facts.mtime_nsec());
+    }
+    site.run("-check data --data").ended(0).in_peace();
+    site.run("-backup data").ended(0).says(&[" 0 written", " 0 touched"]);
+    for (path, hole) in [("d/large", 100_000), ("d/small", 20_000), ("d/listed", 10_000)] {
+        let facts = site.src(path).metadata().unwrap();
+        let file = fs::File::options().write(true).open(site.mirror(path)).unwrap();
+        file.write_all_at(b"!", hole).unwrap();
+        set_mtime(&site.mirror(path), facts.mtime(), facts.mtime_nsec());
+    }
+    site.run("-check data --data").ended(2).says(&[]).warns(&["d/large", "d/small", "d/listed", "other content"]);
+}
+
+#[test]
+fn files_that_are_longer_together_than_a_number_are_counted_as_far_as_it_goes() {
+    let site = Site::new();
+    let _source = Disk::new(&site.src(""), 400, "mkfs.xfs -q");
+    let _mirror = Disk::new(&site.mirror(""), 400, "mkfs.xfs -q");
+    for length in [1 << 62, i64::MAX.unsigned_abs() - 95, i64::MAX.unsigned_abs()] {
+        fs::create_dir_all(site.src("d")).unwrap();
+        fs::File::create(site.src(format!("d/{length}"))).unwrap().set_len(length).unwrap();
+    }
+    let nights = [site.init(), site.night()];
+    site.run("-check data --data").ended(0).in_peace();
+    assert_eq!(nights[0].tree, nights[1].tree);
+    let length = site.mirror(format!("d/{}", i64::MAX)).metadata().unwrap().len();
+    assert_eq!(length, i64::MAX.unsigned_abs());
 }

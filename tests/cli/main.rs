@@ -16,6 +16,7 @@ mod agent;
 mod cut;
 mod damage;
 mod disk;
+mod fidelity;
 mod filesystems;
 mod full;
 mod hoard;

@@ -3,7 +3,7 @@
 use crate::hosts;
 use crate::support::{PROGRAM, Ran, Site, bare, files, finish, names, noise, same, set_mode, tree, we_are_root};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 #[test]
@@ -379,4 +379,31 @@ fn where_no_thread_can_be_started_the_run_ends_with_a_message() {
     }
     assert!(we_are_root() && codes.first() == Some(&2) && codes.last() == Some(&0), "{codes:?}");
     site.mirror_equals_source();
+}
+
+/// The folders that the program makes for itself are open to it whatever the shell's umask says.
+#[test]
+fn a_umask_that_shuts_out_the_owner_does_no_harm() {
+    for mask in ["0000", "0777"] {
+        let site = Site::of_a_user();
+        site.write("d/sub/a", "a");
+        site.give_all_away();
+        let night = |words: &str| {
+            let command = site.command(words.split_whitespace());
+            let mut shell = bare("sh", &site.path(""));
+            shell
+                .args(["-c", &format!("umask {mask}; exec \"$0\" \"$@\"")])
+                .arg(command.get_program())
+                .args(command.get_args());
+            finish(shell).ended(0).in_peace();
+        };
+        night("-backup --init data");
+        site.write("d/sub/b", "b");
+        site.give_all_away();
+        night("-backup data");
+        site.mirror_equals_source();
+        night("-check data --data");
+        let stage = site.mirror(".backup").metadata().unwrap();
+        assert_eq!(stage.permissions().mode() & 0o777, 0o700);
+    }
 }

@@ -156,7 +156,9 @@ impl Site {
             self.user = Some(user);
             // Where the program was built need not be a folder that everybody may enter.
             self.program = self.path("backup-program");
-            fs::copy(PROGRAM, &self.program).unwrap();
+            // By a process of its own: a file that any process has open for writing cannot be run, and other tests fork.
+            let copied = Command::new("cp").arg(PROGRAM).arg(&self.program).status().unwrap();
+            assert!(copied.success());
             fs::set_permissions(self.path(""), fs::Permissions::from_mode(0o755)).unwrap();
             self.give_all_away();
         }

@@ -37,7 +37,7 @@ fn everything(hosts: &Hosts) -> Result<(), Any> {
         selection: &selection,
         parent: parent.as_ref().map(|record| record.root),
         trust: parent.as_ref().map_or(Trust::Nothing, |record| Trust::Identity(record.time)),
-        of_mirror: false,
+        of_mirror: None,
         filter: None,
         chunker: mirror.chunker(),
     };

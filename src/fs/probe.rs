@@ -1,0 +1,75 @@
+//! Asks a file system what it can hold, with files that have no name (floor 1).
+
+use super::dir::Dir;
+use super::fidelity::{ALL_TIMES, Fidelity, SAMPLES, Times};
+use super::meta::At;
+use super::stat::Stat;
+use crate::entry::{Time, Xattr};
+use rustix::fs::{Gid, Uid};
+use std::fs::File;
+use std::io;
+
+/// An access list that says what mode 0600 says (acl(5); include/uapi/linux/posix_acl_xattr.h in Linux).
+const ACCESS_LIST: [u8; 28] =
+    *b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x04\0\0\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff";
+
+/// What the tree of this directory can hold. Where there can be no file without a name, all is taken to be possible but what takes root's rights.
+pub fn fidelity(dir: &Dir) -> Fidelity {
+    let assumed = Fidelity::assumed();
+    let Ok(sample) = dir.nameless_file() else { return assumed };
+    let is_given = rustix::fs::fchown(&sample, Some(Uid::from_raw(1)), Some(Gid::from_raw(1))).is_ok();
+    Fidelity {
+        owners: assumed.owners && is_given,
+        times: times(&sample).unwrap_or(ALL_TIMES),
+        namespaces: namespaces(&sample),
+        ..assumed
+    }
+}
+
+/// What becomes of these attributes on a new file: how many and how long ones a file system holds is its own secret.
+pub fn xattrs(dir: &Dir, xattrs: &[Xattr], fidelity: &Fidelity) -> io::Result<Vec<Xattr>> {
+    let sample = dir.nameless_file()?;
+    At::file(&sample).set_xattrs(xattrs.iter(), fidelity)?;
+    At::file(&sample).xattrs()
+}
+
+fn times(sample: &File) -> io::Result<Times> {
+    let kept = |seconds, nanoseconds| {
+        At::file(sample).set_mtime(Time { seconds, nanoseconds })?;
+        Ok::<_, io::Error>(Stat::of_open(sample)?.mtime)
+    };
+    // Within the range of any file system.
+    let unit = 1_000_000_000 - kept(1 << 30, 999_999_999)?.nanoseconds;
+    Ok(Times { first: kept(i64::MIN, 0)?.seconds, last: kept(i64::MAX, 0)?.seconds, unit })
+}
+
+fn namespaces(sample: &File) -> Vec<Vec<u8>> {
+    let holds = |name: &[u8]| {
+        let value = if name.starts_with(b"system.") { ACCESS_LIST.to_vec() } else { b"1".to_vec() };
+        At::file(sample).set_xattr(&Xattr { name: name.to_vec(), value }).is_ok()
+    };
+    SAMPLES.iter().filter(|(_, name)| holds(name)).map(|(namespace, _)| namespace.to_vec()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{At, Dir, Time, Xattr, fidelity, xattrs};
+
+    /// The kernel's own word for it.
+    #[test]
+    fn what_a_tree_can_hold_is_what_it_holds() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open(place.path()).unwrap();
+        let fidelity = fidelity(&dir);
+        let file = dir.create_file(b"f").unwrap();
+        for (seconds, nanoseconds) in [(1 << 45, 3), (-(1 << 45), 3), (0, 999_999_999), (-1, 1), (4_294_967_296, 5)] {
+            let given = Time { seconds, nanoseconds };
+            At::file(&file).set_mtime(given).unwrap();
+            assert_eq!(dir.stat(b"f").unwrap().mtime, fidelity.time(given), "{given:?}");
+        }
+        let long = Xattr { name: b"user.long".to_vec(), value: vec![7; 60_000] };
+        let short = Xattr { name: b"user.short".to_vec(), value: b"s".to_vec() };
+        let kept = xattrs(&dir, &[long, short.clone()], &fidelity).unwrap();
+        assert!(kept.contains(&short), "one that is refused does not keep back the next");
+    }
+}
