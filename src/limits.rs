@@ -67,8 +67,8 @@ pub const REREADS: u32 = 2;
 pub const INDEX_PENDING: usize = 128 << 10;
 /// Indexes in a store before the small ones are merged.
 pub const INDEXES: usize = 8;
-/// Pack files held open by a reader.
-pub const OPEN_PACKS: usize = 16;
+/// Pack files held open by all readers of a store together, and one more by each while it reads.
+pub const OPEN_PACKS: usize = 8;
 /// Decoded blocks kept by one reader.
 pub const DECODED_BLOCKS: usize = 4;
 

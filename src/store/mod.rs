@@ -24,6 +24,7 @@ use crate::limits;
 use crate::path::shown_path;
 use index::set::IndexSet;
 use layout::Layout;
+use reader::OpenPacks;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 use write::Writer;
@@ -125,6 +126,7 @@ pub struct Store {
     config: Config,
     index: RwLock<IndexSet>,
     writer: Mutex<Writer>,
+    open: OpenPacks,
 }
 
 impl Store {
@@ -147,7 +149,7 @@ impl Store {
         let path = layout.config();
         let config = Config::decode(&durable::read(&path, limits::TEXT_MAX)?).map_err(|e| Error::damaged(&path, e))?;
         let index = RwLock::new(IndexSet::open(&layout)?);
-        Ok(Self { layout, config, index, writer: Mutex::new(Writer::default()) })
+        Ok(Self { layout, config, index, writer: Mutex::new(Writer::default()), open: OpenPacks::default() })
     }
 
     /// Whether a folder holds a store.

@@ -1,7 +1,10 @@
 //! Getting chunks out of packs: a few decoded blocks are kept, because chunks that belong together were stored together (floor 2).
+//!
+//! Readers are many, one for each worker and more; the packs that are open are few, and all readers share them.
 
 use super::chunks::{ChunkReader, ChunkSource};
 use super::index::Location;
+use super::layout::Layout;
 use super::pack::reader::{Decoded, PackReader};
 use super::{Error, Store};
 use crate::chunk::codec::Decoder;
@@ -10,18 +13,32 @@ use crate::id::Id;
 use crate::limits::{DECODED_BLOCKS, OPEN_PACKS};
 use crate::path::shown_path;
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Packs that are held open; the one that was used last is the first.
+#[derive(Debug, Default)]
+pub(super) struct OpenPacks(Mutex<VecDeque<(Id, Arc<PackReader>)>>);
+
+impl OpenPacks {
+    fn get(&self, layout: &Layout, name: &Id) -> Result<Arc<PackReader>, Error> {
+        let mut packs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = packs.iter().position(|(known, _)| known == name).and_then(|at| packs.remove(at));
+        let pack = known.map_or_else(|| PackReader::open(layout, name).map(Arc::new), |(_, pack)| Ok(pack))?;
+        packs.truncate(OPEN_PACKS - 1);
+        packs.push_front((*name, Arc::clone(&pack)));
+        Ok(pack)
+    }
+}
 
 struct StoreReader<'a> {
     store: &'a Store,
-    packs: VecDeque<(Id, PackReader)>,
     blocks: VecDeque<((Id, u64), Decoded)>,
     decoder: Decoder,
 }
 
 impl ChunkSource for Store {
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, Error> {
-        let (packs, blocks) = (VecDeque::new(), VecDeque::new());
-        Ok(Box::new(StoreReader { store: self, packs, blocks, decoder: Decoder::new()? }))
+        Ok(Box::new(StoreReader { store: self, blocks: VecDeque::new(), decoder: Decoder::new()? }))
     }
 }
 
@@ -51,25 +68,46 @@ impl StoreReader<'_> {
         }
         let spare = if self.blocks.len() >= DECODED_BLOCKS { self.blocks.pop_back() } else { None };
         let mut block = spare.map(|(_, block)| block).unwrap_or_default();
-        Self::pack(&mut self.packs, self.store, &place.pack)?.block(
-            place.block,
-            place.span,
-            &mut self.decoder,
-            &mut block,
-        )?;
+        let pack = self.store.open.get(&self.store.layout, &place.pack)?;
+        pack.block(place.block, place.span, &mut self.decoder, &mut block)?;
         self.blocks.push_front((key, block));
         Ok(())
     }
+}
 
-    fn pack<'p>(packs: &'p mut VecDeque<(Id, PackReader)>, store: &Store, name: &Id) -> Result<&'p PackReader, Error> {
-        match packs.iter().position(|(n, _)| n == name) {
-            Some(0) => {}
-            Some(at) => packs.swap(0, at),
-            None => {
-                packs.truncate(OPEN_PACKS - 1);
-                packs.push_front((*name, PackReader::open(&store.layout, name)?));
+#[cfg(test)]
+mod tests {
+    use super::Store;
+    use crate::chunk::codec::Encoder;
+    use crate::chunk::cut::Chunker;
+    use crate::entry::ChunkRef;
+    use crate::format::config::{Config, StoreId};
+    use crate::format::pack::BlockKind;
+    use crate::id::Id;
+    use crate::limits::OPEN_PACKS;
+    use crate::store::block::Block;
+    use crate::store::chunks::{ChunkSink, ChunkSource};
+
+    #[test]
+    fn all_readers_share_few_open_packs() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { store: StoreId(7), chunker: Chunker::default() };
+        let store = Store::create(&folder.path().join("s"), config).unwrap();
+        let chunks: Vec<_> = (0..3 * OPEN_PACKS).map(|n| format!("chunk {n}").into_bytes()).collect();
+        let name = |bytes: &Vec<u8>| ChunkRef { id: Id::of(bytes), length: u32::try_from(bytes.len()).unwrap() };
+        for chunk in &chunks {
+            let block = Block::encode(BlockKind::Data, vec![name(chunk)], chunk, &mut Encoder::new().unwrap());
+            store.put(block.unwrap()).unwrap();
+            store.settle().unwrap();
+        }
+        assert_eq!(store.packs().unwrap().len(), chunks.len());
+        let mut readers: Vec<_> = (0..4).map(|_| store.reader().unwrap()).collect();
+        for round in 0..2 * chunks.len() {
+            for (n, reader) in readers.iter_mut().enumerate() {
+                let chunk = &chunks[(round * (n + 1)) % chunks.len()];
+                assert_eq!(reader.read(&name(chunk)).unwrap(), chunk);
+                assert!(store.open.0.lock().unwrap().len() <= OPEN_PACKS);
             }
         }
-        packs.front().map(|(_, pack)| pack).ok_or(Error::Gone("no open pack"))
     }
 }
