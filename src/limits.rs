@@ -74,12 +74,27 @@ pub const DECODED_BLOCKS: usize = 4;
 
 /// Files of one publish batch...
 pub const PUBLISH_FILES: usize = 10_000;
-/// ... and bytes.
+/// ... and bytes...
 pub const PUBLISH_BYTES: u64 = 8 << 30;
+/// ... and bytes of their paths: deep in a tree each is long.
+pub const PUBLISH_PATHS: usize = 16 << 20;
 /// Snapshots in which links are looked for that an interrupted run left in its stage.
 pub const LEFTOVER_SNAPSHOTS: usize = 16;
 /// Actions staged by one worker at a time.
 pub const STAGE_GROUP: usize = 64;
+
+/// Of the directories from a root down to where work is being done, so many are held open, the innermost, and the root.
+pub const OPEN_LEVELS: usize = 4;
+/// Directories of one batch of small files: they are open until it has been read...
+pub const BATCH_FOLDERS: usize = 4;
+/// ... and, for each worker, those of all batches that were sent...
+pub const WORKER_FOLDERS: usize = 2 * BATCH_FOLDERS;
+/// ... but of all descriptors that the process may have no more than one in so many. So a snapshot with 8 workers has at most 83 open: 64 of these, 5
+/// of levels, 4 of the batch that is being gathered, a file for each worker, one that is streamed, and a listing; where 1024 are allowed and there are
+/// 64 workers, 203. Source and mirror are looked at at the same time.
+pub const OPEN_SHARE: usize = 8;
+/// Bytes of the names in one directory, and of what it takes to sort them: what lists more does not end.
+pub const FOLDER_NAMES: usize = 512 << 20;
 
 /// Problems shown one by one; the rest are counted.
 pub const PROBLEMS_SHOWN: usize = 100;

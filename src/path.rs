@@ -62,6 +62,29 @@ impl RelPath {
         Ok(Self(bytes))
     }
 
+    /// Goes down to the entry `name` inside this directory.
+    pub fn push(&mut self, name: &[u8]) -> Result<(), BadPath> {
+        if !is_name(name) {
+            return Err(BadPath(shown(name)));
+        }
+        if !self.0.is_empty() {
+            self.0.push(b'/');
+        }
+        self.0.extend_from_slice(name);
+        Ok(())
+    }
+
+    /// Goes up to the directory that holds this path; the root stays.
+    pub fn pop(&mut self) {
+        let end = self.0.iter().rposition(|&b| b == b'/').unwrap_or(0);
+        self.0.truncate(end);
+    }
+
+    /// The names from this byte on, which is the end of one: those before it are not looked at.
+    pub fn names_from(&self, at: usize) -> impl Iterator<Item = &[u8]> {
+        self.0.get(at..).unwrap_or_default().split(|&b| b == b'/').filter(|name| !name.is_empty())
+    }
+
     /// The bytes, `/` between the names.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -79,7 +102,7 @@ impl RelPath {
 
     /// The names, from the root down.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.split(|&b| b == b'/').filter(|name| !name.is_empty())
+        self.names_from(0)
     }
 
     /// The directory that holds this path; none for the root.
@@ -108,6 +131,9 @@ impl RelPath {
     }
 }
 
+/// Bytes that are compared at once.
+const BLOCK: usize = 64;
+
 /// `/` sorts below every byte that a name can hold.
 fn rank(byte: u8) -> u8 {
     if byte == b'/' { 0 } else { byte }
@@ -115,7 +141,10 @@ fn rank(byte: u8) -> u8 {
 
 impl Ord for RelPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        let differ = self.0.iter().zip(&other.0).find(|(a, b)| a != b);
+        // Deep in a tree paths are long and begin alike: that part is compared by blocks.
+        let alike = self.0.chunks_exact(BLOCK).zip(other.0.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count();
+        let mut pairs = self.0.iter().zip(&other.0).skip(alike * BLOCK);
+        let differ = pairs.find(|(a, b)| a != b);
         differ.map_or_else(|| self.0.len().cmp(&other.0.len()), |(&a, &b)| rank(a).cmp(&rank(b)))
     }
 }
@@ -228,6 +257,32 @@ mod tests {
         }
         assert!(RelPath::new(vec![b'x'; 256]).is_err());
         assert!(path("a").join(b"..").is_err());
+    }
+
+    #[test]
+    fn a_path_goes_down_and_up_by_names() {
+        let mut at = RelPath::root();
+        for (name, then) in [("a", "a"), ("bc", "a/bc"), ("d", "a/bc/d")] {
+            at.push(name.as_bytes()).unwrap();
+            assert_eq!(at, path(then));
+        }
+        assert!(at.push(b"..").is_err() && at.push(b"").is_err() && at.push(b"x/y").is_err());
+        assert_eq!(at.names_from(1).collect::<Vec<_>>(), [b"bc".as_slice(), b"d"]);
+        assert_eq!((at.names_from(0).count(), at.names_from(4).count(), at.names_from(6).count()), (3, 1, 0));
+        for then in ["a/bc", "a", "", ""] {
+            at.pop();
+            assert_eq!(at, path(then));
+        }
+    }
+
+    #[test]
+    fn long_paths_are_ordered_as_short_ones_are() {
+        for length in [1, 63, 64, 65, 127, 128, 300] {
+            let base = vec![b"x".as_slice(); length].join(&b'/');
+            let with = |tail: &str| RelPath::new([&base, tail.as_bytes()].concat()).unwrap();
+            let paths = ["", "/a", "/b", " b", "a"].map(with);
+            assert!(paths.is_sorted_by(|a, b| a < b), "{length}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! when that is true.
 
 use super::clock;
+use super::names::Names;
 use super::stat::Stat;
 use crate::entry::Time;
 use crate::path::RelPath;
@@ -44,13 +45,18 @@ impl Dir {
         }
     }
 
+    /// The directory that this one is in, wherever that is by now.
+    pub(super) fn parent(&self) -> io::Result<Self> {
+        self.child(b"..")
+    }
+
     /// A second descriptor of the same directory.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self(self.0.try_clone()?))
     }
 
     /// The names in a directory below it.
-    pub fn names_of(&self, path: &RelPath) -> io::Result<Vec<Vec<u8>>> {
+    pub fn names_of(&self, path: &RelPath) -> io::Result<Names> {
         let mut at = self.try_clone()?;
         for name in path.names() {
             at = at.child(name)?;
@@ -58,21 +64,27 @@ impl Dir {
         at.names()
     }
 
-    /// The names in it, in no order, without `.` and `..`.
-    pub fn names(&self) -> io::Result<Vec<Vec<u8>>> {
-        // A listing that was interrupted does not go on: it begins again.
-        Ok(retry_on_intr(|| self.list())?)
+    /// The names in it, without `.` and `..`.
+    pub fn names(&self) -> io::Result<Names> {
+        loop {
+            match self.list() {
+                // A listing that was interrupted does not go on: it begins again.
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                listed => return listed,
+            }
+        }
     }
 
-    fn list(&self) -> Result<Vec<Vec<u8>>, Errno> {
-        let mut names = Vec::new();
+    fn list(&self) -> io::Result<Names> {
+        let mut names = Names::default();
         for item in rustix::fs::Dir::read_from(&self.0)? {
             let item = item?;
             let name = item.file_name().to_bytes();
             if name != b"." && name != b".." {
-                names.push(name.to_vec());
+                names.add(name)?;
             }
         }
+        names.sort();
         Ok(names)
     }
 
@@ -184,31 +196,6 @@ impl Dir {
         Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// Removes everything in this directory, however deep; symlinks are removed, never followed.
-    pub fn remove_contents(&self) -> io::Result<()> {
-        let mut open = vec![(self.try_clone()?, self.names()?)];
-        while let Some((dir, names)) = open.last_mut() {
-            let Some(name) = names.last() else {
-                open.pop();
-                if let Some((dir, names)) = open.last_mut()
-                    && let Some(emptied) = names.pop()
-                {
-                    dir.remove_dir(&emptied)?;
-                }
-                continue;
-            };
-            if dir.stat(name)?.is_directory() {
-                let below = dir.child(name)?;
-                let inside = below.names()?;
-                open.push((below, inside));
-            } else {
-                dir.unlink(name)?;
-                names.pop();
-            }
-        }
-        Ok(())
-    }
-
     /// Makes the names in it durable.
     pub fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.0)?)
@@ -239,4 +226,10 @@ impl Dir {
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Descriptors that this process may have open at a time.
+pub fn max_open() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }

@@ -1,9 +1,10 @@
 //! The only room with system calls on files (floor 1).
 //!
-//! Two halves. Trees that others may write to are reached by held directory descriptors and single names ([`dir`], [`meta`],
+//! Two halves. Trees that others may write to are reached by held directory descriptors and single names ([`dir`], [`chain`], [`meta`],
 //! [`content`], [`fidelity`]); these return plain `io::Error`s and the caller adds the path inside the target. Our own files are reached by path
 //! ([`durable`], [`lock`], [`map`], [`replace`], [`scratch`]) and their errors name it.
 
+pub mod chain;
 pub mod clock;
 pub mod content;
 pub mod dir;
@@ -12,6 +13,7 @@ pub mod fidelity;
 pub mod lock;
 pub mod map;
 pub mod meta;
+pub mod names;
 pub mod pin;
 pub mod probe;
 pub mod replace;

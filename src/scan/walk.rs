@@ -1,11 +1,14 @@
 //! The walk itself: depth first, names sorted bytewise, which is the order of manifests (floor 2).
 //!
-//! A directory is opened relative to its parent's descriptor without following symlinks, and must be the one that was looked at.
+//! A directory is opened relative to its parent's descriptor without following symlinks, and must be the one that was looked at. Only the innermost
+//! are open, and nothing here grows with the depth but a few words a level: trees of any depth can be walked.
 
 use super::selection::{Selection, Standing};
+use crate::fs::chain::Chain;
 use crate::fs::dir::Dir;
+use crate::fs::names::Names;
 use crate::fs::stat::Stat;
-use crate::path::RelPath;
+use crate::path::{RelPath, shown};
 use std::io;
 use std::sync::Arc;
 
@@ -36,7 +39,7 @@ pub enum Item {
     Found(Found),
     /// Something that could not be looked at; whether it is still there is not known.
     Unreadable(RelPath, io::Error),
-    /// A directory (given before as found) that could not be listed: nothing is known of what is in it.
+    /// A directory (given before as found) that could not be listed, or not to its end: of what is in it and is not given as found nothing is known.
     Unlistable(RelPath, io::Error),
 }
 
@@ -46,18 +49,17 @@ pub type Filter<'s> = dyn FnMut(&RelPath) -> bool + Send + 's;
 /// Goes through the selected part of a tree.
 pub struct Walk<'s> {
     selection: &'s Selection,
-    stack: Vec<Level>,
     start: Option<Arc<Dir>>,
+    chain: Option<Chain<Level>>,
     /// A directory is given first, and next that it could not be listed.
     failed: Option<(RelPath, io::Error)>,
     filter: Option<Box<Filter<'s>>>,
 }
 
+#[derive(Debug)]
 struct Level {
-    path: RelPath,
-    dir: Arc<Dir>,
-    /// Sorted, last first.
-    names: Vec<Vec<u8>>,
+    /// Those that were not looked at yet.
+    names: Names,
     standing: Standing,
     device: u64,
 }
@@ -65,7 +67,7 @@ struct Level {
 impl<'s> Walk<'s> {
     /// Below this root, where the filter, if there is one, lets it.
     pub fn new(root: Arc<Dir>, selection: &'s Selection, filter: Option<Box<Filter<'s>>>) -> Self {
-        Self { selection, stack: Vec::new(), start: Some(root), failed: None, filter }
+        Self { selection, start: Some(root), chain: None, failed: None, filter }
     }
 
     fn begin(&mut self, root: Arc<Dir>) -> Option<Item> {
@@ -75,35 +77,52 @@ impl<'s> Walk<'s> {
             Ok(stat) => stat,
             Err(e) => return Some(Item::Unreadable(path, e)),
         };
-        let outcome = self.enter(path.clone(), Arc::clone(&root), standing, stat.device);
+        let (level, outcome) = self.level(&path, &root, standing, stat.device);
+        self.chain = Some(Chain::new(Arc::clone(&root), &stat, level));
         self.failed = outcome.err().map(|e| (path.clone(), e));
         (standing == Standing::Inside).then_some(Item::Found(Found { path, dir: root, stat, foreign: false }))
     }
 
-    fn enter(&mut self, path: RelPath, dir: Arc<Dir>, standing: Standing, device: u64) -> io::Result<()> {
-        let names = if standing == Standing::Above { Ok(self.selection.names_below(&path)) } else { dir.names() };
-        // On an error the level is entered all the same, empty: the walk goes on behind it.
-        let (mut names, outcome) = names.map_or_else(|e| (Vec::new(), Err(e)), |names| (names, Ok(())));
-        names.retain(|name| !Selection::is_never(&path, name));
-        names.sort_unstable_by(|a, b| b.cmp(a));
-        self.stack.push(Level { path, dir, names, standing, device });
-        outcome
+    /// What there is to do in a directory. On an error it is entered all the same: the walk goes on with what was listed of it, and behind it.
+    fn level(&self, path: &RelPath, dir: &Dir, standing: Standing, device: u64) -> (Level, io::Result<()>) {
+        let names = match standing {
+            Standing::Above => Names::of(self.selection.names_below(path).iter().map(Vec::as_slice)),
+            _ => dir.names(),
+        };
+        let (mut names, mut outcome) = names.map_or_else(|e| (Names::default(), Err(e)), |names| (names, Ok(())));
+        if let Some(refused) = names.refused() {
+            outcome =
+                Err(io::Error::other(format!("something in it has no name that can be kept: {}", shown(refused))));
+        }
+        if path.is_root() {
+            names.retain(|name| !Selection::is_never(path, name));
+        }
+        (Level { names, standing, device }, outcome)
     }
 
-    /// Looks at the next name of the innermost open directory.
+    /// Looks at the next name of the innermost directory.
     fn look(&mut self) -> Option<Item> {
-        let level = self.stack.last_mut()?;
-        let name = level.names.pop()?;
-        let (dir, device, above) = (Arc::clone(&level.dir), level.device, level.standing == Standing::Above);
-        let path = match level.path.join(&name) {
+        let chain = self.chain.as_mut()?;
+        let dir = chain.dir().cloned();
+        let (at, level) = chain.innermost()?;
+        let dir = match dir {
+            Ok(dir) => dir,
+            Err(e) => {
+                level.names = Names::default();
+                return Some(Item::Unlistable(at.clone(), e));
+            }
+        };
+        let (device, above) = (level.device, level.standing == Standing::Above);
+        let path = match at.join(level.names.pop()?) {
             Ok(path) => path,
-            Err(e) => return Some(Item::Unreadable(level.path.clone(), io::Error::other(e))),
+            Err(e) => return Some(Item::Unreadable(at.clone(), io::Error::other(e))),
         };
         let standing = self.selection.standing_on_walk(&path);
         if standing == Standing::Outside || self.filter.as_mut().is_some_and(|wanted| !wanted(&path)) {
             return None;
         }
-        let stat = match dir.stat(&name) {
+        let name = path.name();
+        let stat = match dir.stat(name) {
             Ok(stat) => stat,
             // A name that nobody listed may be missing; one that was listed has just gone or cannot be seen.
             Err(e) if above && e.kind() == io::ErrorKind::NotFound => return None,
@@ -116,7 +135,7 @@ impl<'s> Walk<'s> {
         let mut outcome = Ok(());
         if !foreign {
             // A DIR may be what is mounted; below it, what is mounted is not entered: a mirror that is bound there would hold itself.
-            let child = if above { dir.child(&name) } else { dir.child_not_mounted(&name) };
+            let child = if above { dir.child(name) } else { dir.child_not_mounted(name) };
             outcome = match child.and_then(|child| Ok((child.stat_self()?, child))) {
                 Err(e) if !above && e.kind() == io::ErrorKind::CrossesDevices => {
                     foreign = true;
@@ -125,12 +144,19 @@ impl<'s> Walk<'s> {
                 Ok((now, _)) if (now.device, now.inode) != (stat.device, stat.inode) => {
                     Err(io::Error::other("it was replaced while it was looked at"))
                 }
-                Ok((_, child)) => self.enter(path.clone(), Arc::new(child), standing, stat.device),
+                Ok((now, child)) => self.enter(&path, child, &now, standing),
                 Err(e) => Err(e),
             };
         }
         self.failed = outcome.err().map(|e| (path.clone(), e));
         Some(Item::Found(Found { path, dir, stat, foreign }))
+    }
+
+    fn enter(&mut self, path: &RelPath, dir: Dir, stat: &Stat, standing: Standing) -> io::Result<()> {
+        let (level, outcome) = self.level(path, &dir, standing, stat.device);
+        let Some(chain) = &mut self.chain else { return outcome };
+        chain.enter(path.name(), Arc::new(dir), stat, level)?;
+        outcome
     }
 }
 
@@ -147,15 +173,17 @@ impl Iterator for Walk<'_> {
             return Some(item);
         }
         loop {
-            while self.stack.last().is_some_and(|level| level.names.is_empty()) {
-                self.stack.pop();
-            }
-            if self.stack.is_empty() {
-                return None;
-            }
-            if let Some(item) = self.look() {
+            let chain = self.chain.as_mut()?;
+            let (_, level) = chain.innermost()?;
+            if level.names.is_empty() {
+                chain.leave();
+            } else if let Some(item) = self.look() {
                 return Some(item);
             }
         }
     }
 }
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;

@@ -15,7 +15,7 @@ use super::{Error, Partial};
 use crate::entry::{ChunkRef, Content, Extent, Node, Time};
 use crate::fs::dir::Dir;
 use crate::fs::fidelity::Fidelity;
-use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES, STAGE_GROUP};
+use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES, PUBLISH_PATHS, STAGE_GROUP};
 use crate::manifest;
 use crate::monitor::Monitor;
 use crate::scan::selection::Selection;
@@ -68,7 +68,7 @@ pub fn apply(
     let stage = Stage::open(target.stage, target.stage_path)?;
     let durability = stage.durability();
     let fidelity = target.fidelity;
-    let dirs = || target.root.try_clone().map(|root| Dirs::new(root, durability, fidelity)).map_err(Error::Root);
+    let dirs = || target.root.try_clone().and_then(|root| Dirs::new(root, durability, fidelity)).map_err(Error::Root);
     let (selection, trust) = (target.selection, Trust::before(target.trusted, fidelity));
     let publisher = Publisher {
         dirs: dirs()?,
@@ -82,15 +82,16 @@ pub fn apply(
     };
     let mut applier = Applier { stage: &stage, publisher, chunks, fidelity, monitor, done: Applied::default() };
     let mut batch = Vec::new();
-    let mut bytes = 0;
+    let (mut bytes, mut held) = (0, 0);
     for action in actions {
         let action = action?;
         bytes = u64::saturating_add(bytes, action.bytes());
+        held += action.path().as_bytes().len();
         batch.push(action);
-        if batch.len() >= PUBLISH_FILES || bytes >= PUBLISH_BYTES {
+        if batch.len() >= PUBLISH_FILES || bytes >= PUBLISH_BYTES || held >= PUBLISH_PATHS {
             applier.batch(&batch)?;
             batch.clear();
-            bytes = 0;
+            (bytes, held) = (0, 0);
         }
     }
     applier.batch(&batch)?;

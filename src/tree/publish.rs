@@ -195,8 +195,8 @@ impl Publisher<'_> {
         let outcome = dir.remove_dir(old.path.name());
         match outcome {
             Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {
-                for name in dir.child(old.path.name())?.names()? {
-                    let path = old.path.join(&name).map_err(io::Error::other)?;
+                for name in dir.child(old.path.name())?.names()?.iter() {
+                    let path = old.path.join(name).map_err(io::Error::other)?;
                     if self.selection.standing(&path) != Standing::Outside && !self.kept.contains(&path) {
                         return Err(e);
                     }

@@ -9,6 +9,7 @@
 //! (`mirror/leftover.rs` sees to that).
 
 use super::Error;
+use crate::fs::chain::remove_contents;
 use crate::fs::dir::Dir;
 use crate::fs::meta::clear_default_acl;
 use crate::fs::sync::Durability;
@@ -147,7 +148,7 @@ pub fn clear(stage: Dir, path: &Path) -> Result<(), Error> {
     let unusable = |source| Error::Folder { path: shown_path(path), source };
     match stage.child(READY.as_bytes()) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        ready => ready.and_then(|ready| ready.remove_contents()).map_err(unusable)?,
+        ready => ready.and_then(|ready| remove_contents(&ready)).map_err(unusable)?,
     }
     Stage::open(stage, path).map(drop)
 }
