@@ -4,6 +4,7 @@
 //! from the parent, never taken for deleted.
 
 use super::Error;
+use super::budget::Budget;
 use super::lane::Closed;
 use super::piece::{Parcel, Piece, Stopped};
 use super::read::{self, Streamer};
@@ -11,7 +12,8 @@ use super::replica::Replica;
 use super::snapshot::Trust;
 use crate::chunk::cut::Cutter;
 use crate::entry::{CARRIED_FORWARD, Entry, Node};
-use crate::limits::{BATCH_BYTES, BATCH_ENTRIES, SMALL_FILE};
+use crate::fs::dir::Dir;
+use crate::limits::{BATCH_BYTES, BATCH_ENTRIES, BATCH_FOLDERS, SMALL_FILE};
 use crate::manifest::cursor::Cursor;
 use crate::monitor::Monitor;
 use crate::path::RelPath;
@@ -20,6 +22,7 @@ use crate::scan::walk::{Found, Item, Walk};
 use rustix::fs::FileType;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
+use std::sync::Arc;
 
 pub(super) struct Feeder<'a> {
     pub(super) selection: &'a Selection,
@@ -29,6 +32,8 @@ pub(super) struct Feeder<'a> {
     pub(super) monitor: &'a dyn Monitor,
     pub(super) streamer: Streamer<'a>,
     pub(super) batch: Batch,
+    /// Bounds the directories that batches hold open.
+    pub(super) folders: Budget,
     /// Inodes with several names.
     pub(super) leaders: HashMap<(u64, u64), Leader>,
     /// Below this path the parent's entries are carried forward.
@@ -49,7 +54,11 @@ pub(super) struct Leader {
 #[derive(Default)]
 pub(super) struct Batch {
     items: Vec<Waiting>,
+    /// Of the files and, as deep in a tree each is long, of the paths.
     bytes: u64,
+    /// Directories that are held open, and the last of them.
+    folders: usize,
+    last: Option<Arc<Dir>>,
 }
 
 enum Waiting {
@@ -220,11 +229,20 @@ impl Feeder<'_> {
     }
 
     fn wait(&mut self, waiting: Waiting) -> Result<(), Halt> {
-        if let Waiting::Small(found, _) = &waiting {
-            self.batch.bytes += found.stat.size;
+        let batch = &mut self.batch;
+        match &waiting {
+            Waiting::Small(found, _) => {
+                batch.bytes += found.stat.size + found.path.as_bytes().len() as u64;
+                if !batch.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &found.dir)) {
+                    batch.folders += 1;
+                    batch.last = Some(Arc::clone(&found.dir));
+                }
+            }
+            Waiting::Piece(Piece::Ready(entry)) => batch.bytes += entry.path.as_bytes().len() as u64,
+            Waiting::Piece(_) => {}
         }
-        self.batch.items.push(waiting);
-        let full = self.batch.bytes >= BATCH_BYTES || self.batch.items.len() >= BATCH_ENTRIES;
+        batch.items.push(waiting);
+        let full = batch.bytes >= BATCH_BYTES || batch.items.len() >= BATCH_ENTRIES || batch.folders >= BATCH_FOLDERS;
         if full { self.flush() } else { Ok(()) }
     }
 
@@ -236,9 +254,11 @@ impl Feeder<'_> {
         }
         let bytes = usize::try_from(batch.bytes).unwrap_or(usize::MAX);
         let lease = (bytes > 0).then(|| self.streamer.budget.take(bytes));
+        let folders = (batch.folders > 0).then(|| self.folders.take(batch.folders));
         let (cutter, of_mirror) = (self.streamer.cutter, self.replica.is_some());
         Ok(self.streamer.lane.submit(move || {
             let pieces = batch.items.into_iter().map(|waiting| finish(waiting, cutter, of_mirror)).collect();
+            drop((batch.last, folders));
             Parcel { pieces, lease }
         })?)
     }

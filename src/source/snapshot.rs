@@ -11,9 +11,9 @@ use super::replica::Replica;
 use crate::chunk::cut::{Chunker, Cutter};
 use crate::entry::{ChunkRef, Time};
 use crate::format::snapshot::Totals;
-use crate::fs::dir::Dir;
+use crate::fs::dir::{Dir, max_open};
 use crate::fs::fidelity::Fidelity;
-use crate::limits::IN_FLIGHT;
+use crate::limits::{IN_FLIGHT, OPEN_SHARE, WORKER_FOLDERS};
 use crate::manifest::cursor::{Cursor, find};
 use crate::monitor::Monitor;
 use crate::path::RelPath;
@@ -76,6 +76,7 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
     let pool = rayon::ThreadPoolBuilder::new().thread_name(|n| format!("worker {n}")).build();
     let pool = Arc::new(pool.map_err(no_thread)?);
     let budget = Budget::new(IN_FLIGHT);
+    let folders = (WORKER_FOLDERS * pool.current_num_threads()).min(max_open() / OPEN_SHARE);
     let (parcels_in, parcels_out) = lane(&pool, 64);
     let (blocks_in, blocks_out) = lane(&pool, 16);
     let in_flight = Arc::default();
@@ -106,6 +107,7 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
                 monitor,
                 streamer,
                 batch: Batch::default(),
+                folders: Budget::new(folders),
                 leaders: HashMap::new(),
                 carrying: None,
                 skipping: None,
