@@ -48,11 +48,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A walk holds a descriptor a level: take what the system allows.
+/// A target takes a few dozen descriptors however deep its trees are, and some more for each processor; but several may be backed up side by side, and
+/// no limit of old is a reason for one of them to fail: take what the system allows.
 fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    // Without it, only trees that are deeper than the old limit fail, with a message.
+    // Without it, there is less at the same time.
     let _unraised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 

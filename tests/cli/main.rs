@@ -15,6 +15,7 @@ mod adopted;
 mod agent;
 mod cut;
 mod damage;
+mod deep;
 mod disk;
 mod fidelity;
 mod filesystems;
