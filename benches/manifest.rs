@@ -15,6 +15,7 @@ use std::collections::HashMap;
 
 const ENTRIES: u64 = 100_000;
 const PER_FOLDER: u64 = 100;
+const FOLDERS: u64 = 1 + ENTRIES / PER_FOLDER;
 const SOUGHT: u64 = 1000;
 
 fn main() {
@@ -77,7 +78,12 @@ fn entries(changed: impl Fn(u64) -> bool) -> Vec<Entry> {
             node: Node::File { size: 300_000, content: Content::Direct(vec![extent]) },
         }
     };
-    (0..ENTRIES).map(entry).collect()
+    let folder = |path| Entry { path, node: Node::Directory, ..entry(0) };
+    let folders = (0..ENTRIES).step_by(usize::try_from(PER_FOLDER).unwrap()).map(|n| path(n).parent().unwrap());
+    let top = RelPath::new("detrend").unwrap();
+    let mut all: Vec<Entry> = folders.chain([top]).map(folder).chain((0..ENTRIES).map(entry)).collect();
+    all.sort_by(|a, b| a.path.cmp(&b.path));
+    all
 }
 
 #[divan::bench(sample_count = 10)]
@@ -96,7 +102,7 @@ fn read_all(bencher: Bencher) {
         while cursor.next_entry().unwrap().is_some() {
             count += 1;
         }
-        assert_eq!(count, ENTRIES);
+        assert_eq!(count, ENTRIES + FOLDERS);
     });
 }
 

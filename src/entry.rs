@@ -152,7 +152,7 @@ pub struct Identity {
 }
 
 /// One name of a tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Where it is, relative to the root of the target.
     pub path: RelPath,

@@ -23,14 +23,19 @@ pub const PACK_TARGET: u64 = 64 << 20;
 /// Length of a pack that a reader accepts.
 pub const PACK_MAX: u64 = 1 << 30;
 
-/// An encoded entry.
-pub const ENTRY_MAX: usize = 4 << 20;
-/// A manifest node is not cut before it has this many bytes.
+/// A path inside a target: 10,000 names of 255 bytes fit.
+pub const REL_PATH_MAX: usize = 5 << 19;
+/// An encoded entry with its paths in full; it may have two, and much else.
+pub const ENTRY_MAX: usize = 2 * REL_PATH_MAX + (1 << 18);
+/// A manifest node is not cut before it has this many bytes, without the first path.
 pub const NODE_MIN: usize = 4 << 10;
-/// A manifest node is cut when it has this many bytes.
+/// A manifest node is cut when it has this many bytes, without the first path: that alone may have more.
 pub const NODE_CUT: usize = 256 << 10;
-/// Plain bytes of a manifest node that a reader accepts: `NODE_CUT` and one entry more fit.
+/// Plain bytes of a manifest node that a reader accepts: the first path, `NODE_CUT` and one entry more fit.
 pub const NODE_MAX: usize = BLOCK_MAX;
+const _: () = assert!(REL_PATH_MAX + NODE_CUT + ENTRY_MAX <= NODE_MAX, "what is written must be read");
+/// The paths of a manifest node together, in full: in the bytes of the node each leaves out what it shares with the one before it.
+pub const NODE_PATHS_MAX: usize = 32 << 20;
 /// One path in so many ends a segment.
 pub const SEGMENT_MODULUS: u16 = 128;
 /// One child in so many ends an inner node.

@@ -1,8 +1,10 @@
 //! Paths inside a target, and how a path is shown to people (floor 0).
 //!
 //! A [`RelPath`] cannot be built from bytes that could leave the tree: no empty, `.`, `..` or over-long component, no NUL. Its order is
-//! the order of manifests (format-spec.md, 6): component by component, so a directory is followed at once by what is in it.
+//! the order of manifests (format-spec.md, 6): component by component, so a directory is followed at once by what is in it. No path is longer than
+//! [`REL_PATH_MAX`].
 
+use crate::limits::REL_PATH_MAX;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
 use std::ffi::OsStr;
@@ -32,6 +34,10 @@ pub fn is_name(name: &[u8]) -> bool {
         && !name.iter().any(|&b| b == b'/' || b == 0)
 }
 
+fn too_long(length: usize) -> BadPath {
+    BadPath(format!("it has {length} bytes; {REL_PATH_MAX} are possible"))
+}
+
 impl RelPath {
     /// The root of the target.
     pub const fn root() -> Self {
@@ -41,11 +47,36 @@ impl RelPath {
     /// A path from bytes of the exact form `a/b/c` (or nothing for the root).
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, BadPath> {
         let bytes = bytes.into();
-        if bytes.is_empty() || bytes.split(|&b| b == b'/').all(is_name) {
+        Self::proved(bytes, 0)
+    }
+
+    /// A path of which all names before the one that begins at `from` are known to be good.
+    fn proved(bytes: Vec<u8>, from: usize) -> Result<Self, BadPath> {
+        if bytes.len() > REL_PATH_MAX {
+            return Err(too_long(bytes.len()));
+        }
+        let names = bytes.get(from..).unwrap_or_default();
+        if bytes.is_empty() || names.split(|&b| b == b'/').all(is_name) {
             Ok(Self(bytes))
         } else {
             Err(BadPath(shown(&bytes)))
         }
+    }
+
+    /// The path that begins with so many bytes of this one, followed by these.
+    pub fn continued(&self, shared: usize, rest: &[u8]) -> Result<Self, BadPath> {
+        let kept = self.0.get(..shared).ok_or_else(|| BadPath(shown(rest)))?;
+        let from = kept.iter().rposition(|&b| b == b'/').map_or(0, |slash| slash.saturating_add(1));
+        Self::proved([kept, rest].concat(), from)
+    }
+
+    /// How many bytes from the first on are the same in both.
+    pub fn shared_with(&self, other: &Self) -> usize {
+        const STEP: usize = 64;
+        let (a, b) = (self.0.chunks_exact(STEP), other.0.chunks_exact(STEP));
+        let start = a.zip(b).take_while(|(a, b)| a == b).count().saturating_mul(STEP);
+        let (a, b) = (self.0.iter().skip(start), other.0.iter().skip(start));
+        start.saturating_add(a.zip(b).take_while(|(a, b)| a == b).count())
     }
 
     /// The path of the entry `name` inside this directory.
@@ -59,13 +90,17 @@ impl RelPath {
             bytes.push(b'/');
         }
         bytes.extend_from_slice(name);
-        Ok(Self(bytes))
+        let from = bytes.len().saturating_sub(name.len());
+        Self::proved(bytes, from)
     }
 
     /// Goes down to the entry `name` inside this directory.
     pub fn push(&mut self, name: &[u8]) -> Result<(), BadPath> {
         if !is_name(name) {
             return Err(BadPath(shown(name)));
+        }
+        if self.0.len() + 1 + name.len() > REL_PATH_MAX {
+            return Err(too_long(self.0.len() + 1 + name.len()));
         }
         if !self.0.is_empty() {
             self.0.push(b'/');
@@ -131,8 +166,6 @@ impl RelPath {
     }
 }
 
-/// Bytes that are compared at once.
-const BLOCK: usize = 64;
 
 /// `/` sorts below every byte that a name can hold.
 fn rank(byte: u8) -> u8 {
@@ -141,11 +174,10 @@ fn rank(byte: u8) -> u8 {
 
 impl Ord for RelPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Deep in a tree paths are long and begin alike: that part is compared by blocks.
-        let alike = self.0.chunks_exact(BLOCK).zip(other.0.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count();
-        let mut pairs = self.0.iter().zip(&other.0).skip(alike * BLOCK);
-        let differ = pairs.find(|(a, b)| a != b);
-        differ.map_or_else(|| self.0.len().cmp(&other.0.len()), |(&a, &b)| rank(a).cmp(&rank(b)))
+        let at = self.shared_with(other);
+        // Where one of them ends, it is the lesser.
+        let rank = |path: &Self| path.0.get(at).copied().map(rank);
+        rank(self).cmp(&rank(other))
     }
 }
 

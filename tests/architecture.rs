@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 const ROOMS: &[(&str, u8, &[&str])] = &[
     // Values and bounds.
     ("id", 0, &[]),
-    ("path", 0, &[]),
+    ("path", 0, &["limits"]),
     ("entry", 0, &["id", "path"]),
     ("place", 0, &["path"]),
     ("monitor", 0, &["path"]),

@@ -11,10 +11,9 @@ use backup::chunk::shuffle::shuffle;
 use backup::entry::{
     CARRIED_FORWARD, CHANGED_WHILE_READ, ChunkRef, Content, Entry, Extent, Identity, Meta, Node, Time, Xattr,
 };
-use backup::format::bin;
 use backup::format::config::{Config, StoreId};
 use backup::format::index::{BlockRow, ChunkRow, ContainerRow, Counts};
-use backup::format::manifest::{Child, Items, decode_extents, decode_node, encode_entry, encode_extents};
+use backup::format::manifest::{Child, Encoder, Items, decode_extents, decode_node, encode_extents};
 use backup::format::pack::{BlockKind, Footer, check_header, encode_header, encode_tail};
 use backup::format::role::{Role, State};
 use backup::format::snapshot::{Kind, Owner, Record, Totals};
@@ -147,19 +146,15 @@ fn entry(at: &[u8], mode: u32, uid: u32, node: Node) -> Entry {
 }
 
 fn segment_bytes(entries: &[Entry]) -> Vec<u8> {
-    let mut bytes = vec![0];
-    for entry in entries {
-        encode_entry(entry, &mut bytes).unwrap();
-    }
-    bytes
+    let mut node = Encoder::new(0);
+    entries.iter().try_for_each(|entry| node.entry(entry)).unwrap();
+    node.into_bytes()
 }
 
 fn inner_bytes(level: u8, children: &[Child]) -> Vec<u8> {
-    let mut bytes = vec![level];
-    for child in children {
-        bin::encode(child, &mut bytes).unwrap();
-    }
-    bytes
+    let mut node = Encoder::new(level);
+    children.iter().try_for_each(|child| node.child(child)).unwrap();
+    node.into_bytes()
 }
 
 /// The nodes of a manifest with `fan` items each, leaves first: bytes, first path, entries below.

@@ -21,7 +21,8 @@ from blake3 import blake3
 
 MIB = 1 << 20
 MAX_CONTENT, MAX_NODE, MAX_BLOCK = 4 * MIB, 8 * MIB, 8 * MIB             # [3] [7] [3]
-MAX_ENTRY, MAX_PACK, MAX_LEVELS = 4 * MIB, 1 << 30, 16                   # [6] [4] [7]
+MAX_ENTRY, MAX_PACK, MAX_LEVELS = 21 * MIB // 4, 1 << 30, 16                # [6] [4] [7]
+MAX_PATH, MAX_PATHS = 5 * MIB // 2, 32 * MIB                             # [6] [7]
 U32, U64 = (1 << 32) - 1, (1 << 64) - 1
 FILE, DIR, SYMLINK, FIFO, SOCKET, CHAR, BLOCK, HARDLINK = range(8)       # [6] variants of node
 LETTER, TYPE = "-dlpscbh", {FIFO: stat.S_IFIFO, SOCKET: stat.S_IFSOCK, CHAR: stat.S_IFCHR, BLOCK: stat.S_IFBLK}
@@ -68,6 +69,8 @@ class Bin:
 
     def __init__(self, data, at=0):
         self.b, self.p = data, at
+        self.path, self.leader = b"", b""                 # [6] the paths before
+        self.paths = 0                                    # [7] length of all of them so far
 
     def u(self, limit=U64):
         p = self.p
@@ -116,7 +119,9 @@ class Bin:
             need(0 < n <= MAX_CONTENT, "extent of", n, "bytes")
             return i, n
         need(kind == 1, "extent of kind", kind)
-        return None, self.u()
+        n = self.u()
+        need(n, "an empty hole")
+        return None, n
 
     def listed(self):                                     # [6] one item of `lists`
         i, n = self.take(32), self.u(U32)
@@ -126,9 +131,18 @@ class Bin:
     def named(self):
         return self.u(U32), self.bytes()
 
+    def joined(self, before):                             # [6] a path, from what it shares with the one before it
+        shared, rest = self.u(), self.bytes()
+        self.paths += shared + len(rest)
+        need(self.paths <= MAX_PATHS, "the paths of a node are too long")
+        need(shared <= len(before), "a path that shares more than there is")
+        need(not rest or shared == len(before) or before[shared] != rest[0], "a path that shares less than it can")
+        return check_path(before[:shared] + rest), shared
+
     def entry(self):
         start, e = self.p, Entry()
-        e.path = check_path(self.bytes())
+        e.path, left_out = self.joined(self.path)
+        self.path = e.path
         e.mode, e.uid, e.gid, e.mtime = self.u(U32), self.u(U32), self.u(U32), self.time()
         need(e.mode <= 0o7777, "mode", oct(e.mode))
         e.xattrs, last = [], b""
@@ -148,18 +162,21 @@ class Bin:
             else:
                 need(how == 1, "content of kind", how)
                 e.lists = self.items(self.listed)
+                need(e.lists and e.size, "an indirect content without lists")
         elif k == SYMLINK:
             e.target = self.bytes()
             need(e.target and b"\0" not in e.target, "bad target of a symlink")
         elif k in (CHAR, BLOCK):
             e.device = self.u(U32), self.u(U32)
         elif k == HARDLINK:
-            e.target = check_path(self.bytes())
+            e.target, shared = self.joined(self.leader)
+            self.leader, left_out = e.target, left_out + shared
             need(key(e.target) < key(e.path), "hard link before its leader:", escape(e.path))
+            need(e.target and not e.path.startswith(e.target + b"/"), "hard link to a directory:", escape(e.path))
         else:
             need(k in (DIR, FIFO, SOCKET), "node of kind", k)
         need(e.path or k == DIR, "the root is not a directory")
-        need(self.p - start <= MAX_ENTRY, "entry too long")
+        need(self.p - start + left_out <= MAX_ENTRY, "entry too long")
         return e
 
 
@@ -180,6 +197,7 @@ def key(path):
 
 
 def check_path(path):
+    need(len(path) <= MAX_PATH, "a path of", len(path), "bytes")
     if path:
         need(b"\0" not in path, "NUL in a path")
         for name in path.split(b"/"):
@@ -521,7 +539,7 @@ class Store:
                 e = b.entry()
                 items.append((key(e.path), e))
             else:
-                path = check_path(b.bytes())
+                path = b.path = b.joined(b.path)[0]
                 item = b.take(32), b.u(U32), b.u()
                 need(0 < item[1] <= MAX_NODE and item[2], "item of a node")
                 items.append((key(path), item))
@@ -588,6 +606,7 @@ class Store:
             return
         for i, length in e.lists:
             b = Bin(bytes(self.chunk(i, length)))
+            need(b.b, "a list without extents")
             while b.p < len(b.b):
                 yield b.extent()
 

@@ -138,17 +138,20 @@ class Writer:
         self.put(f"index/{h(data).hex()}.idx", data)
 
     def node_tree(self, entries, fan=8):
-        """[7] fan items a node."""
+        """[7] fan items a node; an item is a path, what follows it, the leader of a hard link, the number of entries."""
         if not entries:
             return self.chunk(b"\0", 1), 1
-        level, items = 0, [(p, raw, 1) for p, raw in entries]
+        level, items = 0, [(*e, 1) for e in entries]
         while True:
             nodes = []
             for at in range(0, len(items), fan):
                 some = items[at:at + fan]
-                data = bytes([level]) + b"".join(raw for _, raw, _ in some)
-                i, count = self.chunk(data, 1), sum(n for _, _, n in some)
-                nodes.append((some[0][0], self.hook("item", bs(some[0][0]) + i + u(len(data)) + u(count)), count))
+                data, fronts = bytes([level]), Fronts()
+                for path, raw, leader, _ in some:
+                    item = fronts.item(path, raw, leader)
+                    data += self.hook("item", item) if level else self.hook("entry", item)
+                i, count = self.chunk(data, 1), sum(n for *_, n in some)
+                nodes.append((some[0][0], i + u(len(data)) + u(count), None, count))
             if len(nodes) == 1:
                 return i, len(data)
             level, items = level + 1, nodes
@@ -156,7 +159,7 @@ class Writer:
     def snapshot(self, number, entries, kind=0, note=b"", sort=True, fan=8, **said):
         if sort:
             entries = sorted(entries, key=lambda e: e["path"].split(b"/") if e["path"] else [])
-        root, length = self.node_tree([(e["path"], entry(self, e)) for e in entries], fan)
+        root, length = self.node_tree([entry(self, e) for e in entries], fan)
         self.block(1), self.block(0), self.pack(), self.index()
         count = lambda *k: sum(e["kind"] in k for e in entries)
         numbers = dict(files=count(FILE), directories=count(DIR), others=count(*range(2, 8)),
@@ -174,9 +177,29 @@ def size_of(e):
     return sum(p if isinstance(p, int) else len(p) for p in e.get("parts", ())) if e["kind"] == FILE else 0
 
 
+class Fronts:
+    """[6] How the paths of a node are written: what each shares with the one before it, and the rest."""
+
+    def __init__(self):
+        self.path, self.leader = b"", b""
+
+    def item(self, path, raw, leader):
+        out = front(self.path, path) + raw
+        self.path = path
+        if leader is not None:
+            out += front(self.leader, leader)
+            self.leader = leader
+        return out
+
+
+def front(before, path):
+    n = len(os.path.commonprefix([before, path]))
+    return u(n) + bs(path[n:])
+
+
 def entry(w, e):
-    """[6] A dict as `bin`; parts of a file: bytes are chunks, numbers are holes."""
-    out = bs(e["path"]) + u(e.get("mode", 0o644)) + u(e.get("uid", 0)) + u(e.get("gid", 0)) + time(e.get("mtime", 0))
+    """[6] A dict as `bin`: its path, what follows, its leader; parts of a file: bytes are chunks, numbers are holes."""
+    out = u(e.get("mode", 0o644)) + u(e.get("uid", 0)) + u(e.get("gid", 0)) + time(e.get("mtime", 0))
     out += lst([bs(k) + bs(v) for k, v in e.get("xattrs", [])])
     out += u(e.get("inode", 7)) + time(e.get("ctime", 5)) + u(e.get("flags", 0)) + u(e["kind"])
     if e["kind"] == FILE:
@@ -188,11 +211,11 @@ def entry(w, e):
             out += b"\1" + lst([w.chunk(x, 1) + u(len(x)) for x in lists])
         else:
             out += b"\0" + lst(extents)
-    elif e["kind"] in (SYMLINK, HARDLINK):
+    elif e["kind"] == SYMLINK:
         out += bs(e["target"])
     elif e["kind"] in (CHAR, BLOCK):
         out += u(e["dev"][0]) + u(e["dev"][1])
-    return out
+    return e["path"], out, e["target"] if e["kind"] == HARDLINK else None
 
 
 # ------------------------------------------------------------------------------------------- the tests
@@ -498,9 +521,40 @@ class Refused(Base):
         self.bad("add up", [root, f(b"a", b"xy", size=3)])
         self.bad("add up", [root, f(b"a", b"xy", b"z", size=4, indirect=1)])
         self.bad("longer than the file", [root, f(b"a", b"xy", b"z", size=2, indirect=1)])
+        self.bad("hard link to a directory", [root, d(b"a"), dict(path=b"a/b", kind=HARDLINK, target=b"a", mode=0o755)])
+        self.bad("hard link to a directory", [root, dict(path=b"b", kind=HARDLINK, target=b"")])
+        self.bad("attributes", [root, f(b"a", xattrs=[(b"", b"")])])
+        self.bad("an empty hole", [root, f(b"a", b"xy", 0)])
+        self.bad("without lists", [root, dict(path=b"a", kind=FILE, parts=(), indirect=1)])
         self.bad("the record says", files=1)
         self.bad("the record says", bytes=1)
         self.bad("the record says", others=1)
+
+    def test_paths(self):
+        """[6] [7] how paths are written, and their bounds."""
+        three = [d(b"abc"), d(b"abd"), d(b"abe")]
+        swap = lambda good, bad: {"entry": lambda raw: bad + raw[len(good):] if raw.startswith(good) else raw}
+        for good, bad, text in [(b"\2\1d", b"\1\2bd", "shares less"), (b"\2\1d", b"\0\3abd", "shares less"), (b"\2\1d", b"\4\1d", "shares more"),
+                                (b"\2\1d", b"\3\2/.", "bad name"), (b"\2\1d", b"\2\0", "not in order"), (b"\2\1d", b"\3\0", "not in order"),
+                                (b"\2\1d", u(33 << 20) + b"\1d", "too long"), (b"\0\3abc", b"\1\2bc", "shares more")]:
+            self.bad(text, three, hooks=swap(good, bad))
+        self.bad("a path of", [d(b"/".join([b"n" * 255] * 10241))])
+        entries = [f(b"a", b"x"), f(b"b", b"y"), dict(path=b"c", kind=HARDLINK, target=b"a"), dict(path=b"d", kind=HARDLINK, target=b"a")]
+        shutil.rmtree(self.store, True)
+        seen = []
+        Writer(self.store, hooks={"entry": lambda raw: seen.append(raw) or raw}).snapshot(1, entries)
+        self.run_("verify")
+        self.assertEqual([raw[-2:] for raw in seen[2:]], [b"\1a", b"\1\0"])
+
+    def test_a_deep_tree(self):
+        """Its paths are written once a node."""
+        paths = [b"d0" + b"/d" * k for k in range(3000)]
+        w = Writer(self.store, codecs=(0,))
+        w.snapshot(1, [d(p) for p in paths], fan=100)
+        self.run_("verify")
+        self.assertEqual(len(self.run_("ls", "1").splitlines()), 3000)
+        packs = sum(os.path.getsize(p) for p in self.files("packs"))
+        self.assertLess(packs, sum(map(len, paths)) / 10)
 
     def test_manifest(self):
         self.bad("entries, there are", hooks={"item": lambda raw: raw[:-1] + bytes([raw[-1] + 1])})
@@ -571,7 +625,7 @@ class Codecs(unittest.TestCase):
         """Whatever the bytes, an entry is decoded or refused; nothing else happens."""
         class Sink:
             chunk = staticmethod(lambda data, kind=0: h(data))
-        r, good = random.Random(9), [entry(Sink, e) for e in sample()]
+        r, good = random.Random(9), [Fronts().item(*entry(Sink, e)) for e in sample()]
         for _ in range(20000):
             raw = bytearray(r.choice(good))
             for _ in range(r.randrange(1, 4)):

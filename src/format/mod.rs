@@ -6,9 +6,11 @@
 pub mod bin;
 pub mod config;
 pub mod fixed;
+pub mod front;
 pub mod index;
 pub mod manifest;
 pub mod pack;
+pub mod prove;
 pub mod role;
 pub mod snapshot;
 pub mod text;

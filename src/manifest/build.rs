@@ -1,35 +1,38 @@
 //! Writes a manifest: entries in, nodes out, cut where the content says so (floor 2).
 
 use super::Error;
-use crate::entry::{ChunkRef, Entry};
-use crate::format::{bin, manifest};
+use super::lineage::Lineage;
+use crate::entry::{ChunkRef, Entry, Node};
+use crate::format;
+use crate::format::manifest::{Child, Encoder};
 use crate::id::Id;
-use crate::limits::{INNER_MODULUS, NODE_CUT, NODE_MIN, SEGMENT_MODULUS};
+use crate::limits::{INNER_MODULUS, LEVELS_MAX, NODE_CUT, NODE_MIN, SEGMENT_MODULUS};
 use crate::path::RelPath;
 
 /// Takes a finished node: its name and its bytes.
 pub type NodeSink<'s> = dyn FnMut(ChunkRef, Vec<u8>) -> Result<(), Error> + 's;
 
 /// A manifest that is being written.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Builder {
+    lineage: Lineage,
     levels: Vec<Level>,
 }
 
 /// The node of one level that is not full yet.
 #[derive(Debug)]
 struct Level {
-    bytes: Vec<u8>,
+    node: Encoder,
     items: u64,
     first: RelPath,
     entries: u64,
+    /// What was entered last, above the segments.
+    child: Option<ChunkRef>,
 }
 
 impl Level {
-    fn new(number: usize) -> Self {
-        // A level is far below 256: each one is at least hundreds of times smaller than the one under it.
-        let bytes = vec![u8::try_from(number).unwrap_or(u8::MAX)];
-        Self { bytes, items: 0, first: RelPath::root(), entries: 0 }
+    fn new(number: u8) -> Self {
+        Self { node: Encoder::new(number), items: 0, first: RelPath::root(), entries: 0, child: None }
     }
 
     fn note(&mut self, first: &RelPath, entries: u64) {
@@ -41,78 +44,82 @@ impl Level {
     }
 
     fn is_full(&self, key: u16, modulus: u16) -> bool {
-        self.bytes.len() >= NODE_CUT || (self.bytes.len() >= NODE_MIN && key.is_multiple_of(modulus))
-    }
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self { levels: vec![Level::new(0)] }
+        // The first path is written in full, and may be longer than all that follows.
+        let length = self.node.bytes().len().saturating_sub(self.first.as_bytes().len());
+        length >= NODE_CUT || (length >= NODE_MIN && key.is_multiple_of(modulus))
     }
 }
 
 impl Builder {
     /// Adds the next entry in path order.
     pub fn push(&mut self, entry: &Entry, sink: &mut NodeSink<'_>) -> Result<(), Error> {
-        let Some(level) = self.levels.first_mut() else { return Ok(()) };
+        let refused = |source| Error::Entry { path: entry.path.clone(), source };
+        self.lineage.entry(entry).map_err(refused)?;
+        let leader = if let Node::HardLink { leader } = &entry.node { Some(leader) } else { None };
+        let level = self.level(0, &entry.path, leader, sink)?;
         level.note(&entry.path, 1);
-        manifest::encode_entry(entry, &mut level.bytes)
-            .map_err(|source| Error::Entry { path: entry.path.clone(), source })?;
+        level.node.entry(entry).map_err(refused)?;
         let full = level.is_full(Id::of(entry.path.as_bytes()).cut_bits(), SEGMENT_MODULUS);
         if full { self.close(0, sink) } else { Ok(()) }
     }
 
-    /// Ends the node of a level and enters it one level up.
-    fn close(&mut self, number: usize, sink: &mut NodeSink<'_>) -> Result<(), Error> {
-        let mut closing = number;
-        loop {
-            let (child, node) = self.take(closing, sink)?;
-            closing += 1;
-            if self.levels.len() == closing {
-                self.levels.push(Level::new(closing));
-            }
-            let Some(level) = self.levels.get_mut(closing) else { return Ok(()) };
-            level.note(&child.first, child.entries);
-            bin::encode(&child, &mut level.bytes).map_err(|source| Error::Node { node: node.id, source })?;
-            if !level.is_full(node.id.cut_bits(), INNER_MODULUS) {
-                return Ok(());
-            }
+    /// The open node of a level; the one before it was ended if it has no room for these paths.
+    fn level(
+        &mut self,
+        number: u8,
+        path: &RelPath,
+        leader: Option<&RelPath>,
+        sink: &mut NodeSink<'_>,
+    ) -> Result<&mut Level, Error> {
+        let index = usize::from(number);
+        if self.levels.get(index).is_some_and(|level| !level.node.has_room(path, leader)) {
+            self.close(number, sink)?;
         }
+        if self.levels.len() == index {
+            self.levels.push(Level::new(number));
+        }
+        let too_many =
+            || Error::Entry { path: path.clone(), source: format::Error::Limit("the levels of the manifest") };
+        self.levels.get_mut(index).filter(|_| number < LEVELS_MAX).ok_or_else(too_many)
     }
 
-    fn take(&mut self, number: usize, sink: &mut NodeSink<'_>) -> Result<(manifest::Child, ChunkRef), Error> {
+    /// Ends the node of a level and enters it one level up.
+    fn close(&mut self, number: u8, sink: &mut NodeSink<'_>) -> Result<(), Error> {
+        let child = self.take(number, sink)?;
+        let above = number.saturating_add(1);
+        let level = self.level(above, &child.first, None, sink)?;
+        level.note(&child.first, child.entries);
+        level.child = Some(child.node);
+        level.node.child(&child).map_err(|source| Error::Node { node: child.node.id, source })?;
+        let full = level.is_full(child.node.id.cut_bits(), INNER_MODULUS);
+        if full { self.close(above, sink) } else { Ok(()) }
+    }
+
+    fn take(&mut self, number: u8, sink: &mut NodeSink<'_>) -> Result<Child, Error> {
         let mut level = Level::new(number);
-        if let Some(old) = self.levels.get_mut(number) {
+        if let Some(old) = self.levels.get_mut(usize::from(number)) {
             std::mem::swap(&mut level, old);
         }
-        let node = ChunkRef { id: Id::of(&level.bytes), length: u32::try_from(level.bytes.len()).unwrap_or(u32::MAX) };
-        sink(node, level.bytes)?;
-        Ok((manifest::Child { first: level.first, node, entries: level.entries }, node))
+        let bytes = level.node.into_bytes();
+        let node = ChunkRef { id: Id::of(&bytes), length: u32::try_from(bytes.len()).unwrap_or(u32::MAX) };
+        sink(node, bytes)?;
+        Ok(Child { first: level.first, node, entries: level.entries })
     }
 
     /// Ends the manifest and gives its root.
     pub fn finish(mut self, sink: &mut NodeSink<'_>) -> Result<ChunkRef, Error> {
         let mut number = 0;
         loop {
-            let is_top = number + 1 == self.levels.len();
-            let items = self.levels.get(number).map_or(0, |level| level.items);
-            if is_top && items == 1 && number > 0 {
-                return Ok(self.only_child(number));
+            let open = self.levels.get(usize::from(number));
+            let is_top = usize::from(number).saturating_add(1) >= self.levels.len();
+            match open {
+                // A top node with one child says nothing that the child does not say: the child is the root.
+                Some(Level { items: 1, child: Some(child), .. }) if is_top => return Ok(*child),
+                _ if is_top => return self.take(number, sink).map(|child| child.node),
+                Some(level) if level.items > 0 => self.close(number, sink)?,
+                _ => {}
             }
-            if is_top {
-                return self.take(number, sink).map(|(_, node)| node);
-            }
-            if items > 0 {
-                self.close(number, sink)?;
-            }
-            number += 1;
+            number = number.saturating_add(1);
         }
-    }
-
-    /// A top node with one child says nothing that the child does not say: the child is the root.
-    fn only_child(&self, number: usize) -> ChunkRef {
-        let nowhere = ChunkRef { id: Id::of(b""), length: 0 };
-        let Some(mut bytes) = self.levels.get(number).and_then(|level| level.bytes.get(1..)) else { return nowhere };
-        bin::decode::<manifest::Child>(&mut bytes, "a node of our own").map_or(nowhere, |child| child.node)
     }
 }

@@ -1,6 +1,8 @@
-//! Reads a manifest in path order, node by node, and proves on the way that the order holds across nodes (floor 2).
+//! Reads a manifest in path order, node by node, and proves on the way what holds across nodes (floor 2): the order, what is said of each node one
+//! level up, and that every entry is in a directory that came before it. Of what is passed over it takes that as given.
 
 use super::Error;
+use super::lineage::Lineage;
 use crate::entry::{ChunkRef, Entry};
 use crate::format;
 use crate::format::manifest::{self, Child, Items};
@@ -27,7 +29,7 @@ pub struct Cursor<'a> {
     /// Unopened nodes of each opened inner node, outermost first, with their level.
     stack: Vec<(u8, VecDeque<Child>)>,
     entries: VecDeque<Entry>,
-    last: Option<RelPath>,
+    lineage: Lineage,
 }
 
 impl<'a> Cursor<'a> {
@@ -39,7 +41,8 @@ impl<'a> Cursor<'a> {
 
     fn at(root: ChunkRef, mut reader: Box<dyn ChunkReader + 'a>, tells: bool) -> Result<Self, Error> {
         let items = load(reader.as_mut(), root)?;
-        let mut cursor = Self { reader, tells, stack: Vec::new(), entries: VecDeque::new(), last: None };
+        let mut cursor =
+            Self { reader, tells, stack: Vec::new(), entries: VecDeque::new(), lineage: Lineage::default() };
         cursor.enter(items);
         Ok(cursor)
     }
@@ -75,15 +78,12 @@ impl<'a> Cursor<'a> {
     pub fn open(&mut self) -> Result<(), Error> {
         let Head::Node(child, level) = self.head() else { return Ok(()) };
         let child = child.clone();
-        self.skip();
+        self.drop_head();
         let items = load(self.reader.as_mut(), child.node)?;
-        let (first, found) = match &items {
-            Items::Segment(entries) => (entries.first().map(|e| &e.path), 0),
-            Items::Inner(level, children) => (children.first().map(|c| &c.first), *level),
-        };
-        if first != Some(&child.first) || found != level || self.last.as_ref().is_some_and(|last| child.first <= *last)
-        {
-            return Err(Error::Node { node: child.node.id, source: format::Error::Invalid("the order of the nodes") });
+        let wrong = |source| Error::Node { node: child.node.id, source };
+        items.are_of(&child, level).map_err(wrong)?;
+        if self.lineage.last().is_some_and(|last| child.first <= *last) {
+            return Err(wrong(format::Error::Invalid("the order of the nodes")));
         }
         self.enter(items);
         Ok(())
@@ -91,6 +91,11 @@ impl<'a> Cursor<'a> {
 
     /// Passes over what comes next: a whole node or one entry.
     pub fn skip(&mut self) {
+        self.lineage.pass_over();
+        self.drop_head();
+    }
+
+    fn drop_head(&mut self) {
         if self.entries.pop_front().is_none()
             && let Some((_, children)) = self.stack.last_mut()
         {
@@ -105,7 +110,8 @@ impl<'a> Cursor<'a> {
         }
         let entry = self.entries.pop_front();
         if let Some(entry) = &entry {
-            self.last = Some(entry.path.clone());
+            let wrong = |source| Error::Wrong { path: entry.path.clone(), source };
+            self.lineage.entry(entry).map_err(wrong)?;
         }
         Ok(entry)
     }
@@ -120,6 +126,7 @@ impl<'a> Cursor<'a> {
 
     /// Moves to the first entry at or after `path`, opening only the nodes on the way there.
     pub fn seek(&mut self, path: &RelPath) -> Result<(), Error> {
+        self.lineage.pass_over();
         loop {
             while self.entries.front().is_some_and(|entry| entry.path < *path) {
                 self.entries.pop_front();
@@ -148,7 +155,8 @@ pub fn find<'a>(root: ChunkRef, reader: Box<dyn ChunkReader + 'a>, path: &RelPat
     Ok(cursor.next_entry()?.filter(|entry| entry.path == *path))
 }
 
-fn load(reader: &mut dyn ChunkReader, node: ChunkRef) -> Result<Items, Error> {
+/// Reads and decodes a node.
+pub fn load(reader: &mut dyn ChunkReader, node: ChunkRef) -> Result<Items, Error> {
     let bytes = reader.read(&node)?;
     manifest::decode_node(bytes).map_err(|source| Error::Node { node: node.id, source })
 }

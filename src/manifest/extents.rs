@@ -72,6 +72,21 @@ pub fn for_each<E: From<Error>>(
     walk(content, reader, &mut |extents, reader| extents.iter().try_for_each(|extent| each(extent, reader)))
 }
 
+/// As [`for_each`], for a file of this size, which the extents must add up to.
+pub fn prove<E: From<Error>>(
+    size: u64,
+    content: &Content,
+    reader: &mut dyn ChunkReader,
+    each: &mut Each<'_, Extent, E>,
+) -> Result<(), E> {
+    let mut total = Some(0_u64);
+    for_each(content, reader, &mut |extent, reader| {
+        total = total.and_then(|sum| sum.checked_add(extent.length()));
+        each(extent, reader)
+    })?;
+    if total == Some(size) { Ok(()) } else { Err(Error::Length.into()) }
+}
+
 /// As [`for_each`], where `each` reads the chunk of every extent: the reader is told of them.
 pub fn for_each_read<E: From<Error>>(
     content: &Content,

@@ -1,12 +1,13 @@
 //! Manifests: the path-sorted list of all entries of a snapshot, as a tree of chunks (floor 2; format-spec.md, 7).
 //!
 //! [`build`] writes one as entries come, [`cursor`] reads one in order, [`diff`] walks two and skips what they share, [`extents`] does the
-//! same for the content of large files. Nothing here holds more than a node a level in memory.
+//! same for the content of large files; [`lineage`] proves that entries stand in directories. Nothing here holds more than a node a level in memory.
 
 pub mod build;
 pub mod cursor;
 pub mod diff;
 pub mod extents;
+pub mod lineage;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,17 @@ pub enum Error {
         /// What is wrong.
         source: format::Error,
     },
+    /// An entry that cannot stand where it does.
+    #[error("manifest: {path}: {source}; `backup -check TARGET` tells which snapshots are affected")]
+    Wrong {
+        /// Which.
+        path: crate::path::RelPath,
+        /// What is wrong.
+        source: format::Error,
+    },
+    /// The extents of a file do not make up its size.
+    #[error("the length of the file is not that of its extents: the manifest is damaged")]
+    Length,
     /// An entry that cannot be written.
     #[error("{path}: cannot be recorded: {source}")]
     Entry {

@@ -3,13 +3,14 @@
 use super::build::Builder;
 use super::cursor::{Cursor, find};
 use super::diff::Diff;
-use super::extents::{ContentBuilder, for_each, for_each_read};
+use super::extents::{ContentBuilder, for_each, for_each_read, prove};
 use crate::entry::{ChunkRef, Content, Entry, Extent, Identity, Meta, Node, Time};
+use crate::format::manifest::{Child, Encoder};
 use crate::id::Id;
 use crate::path::RelPath;
 use crate::store;
 use crate::store::chunks::ChunkReader;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Mutex;
 
 type Chunks = HashMap<Id, Vec<u8>>;
@@ -110,7 +111,18 @@ fn cursor(root: ChunkRef, chunks: &Chunks) -> Cursor<'_> {
 }
 
 fn random_tree(dice: &mut Dice, entries: u64) -> Tree {
-    (0..entries).map(|_| dice.path()).map(|path| (path.clone(), entry(path, 1))).collect()
+    with_folders((0..entries).map(|_| dice.path()).map(|path| (path.clone(), entry(path, 1))).collect())
+}
+
+/// What something is in is a directory.
+fn with_folders(mut tree: Tree) -> Tree {
+    let parents = |path: &RelPath| std::iter::successors(path.parent(), RelPath::parent);
+    let folders: BTreeSet<RelPath> = tree.keys().flat_map(parents).filter(|path| !path.is_root()).collect();
+    for path in folders {
+        let made = Entry { node: Node::Directory, ..entry(path.clone(), 1) };
+        tree.entry(path).or_insert(made).node = Node::Directory;
+    }
+    tree
 }
 
 /// A few changes here and there, and a stretch that goes or comes.
@@ -131,7 +143,7 @@ fn changed(tree: &Tree, dice: &mut Dice, changes: u64) -> Tree {
     if dice.roll(2) == 0 {
         tree.retain(|path, _| gone.binary_search(path).is_err());
     }
-    tree
+    with_folders(tree)
 }
 
 #[test]
@@ -177,7 +189,7 @@ fn a_diff_tells_exactly_what_differs() {
         let mut chunks = Chunks::new();
         let (from, to) = (build(&old, &mut chunks), build(&new, &mut chunks));
         let mut wanted: Vec<(RelPath, Option<&Entry>, Option<&Entry>)> = Vec::new();
-        let all: std::collections::BTreeSet<&RelPath> = old.keys().chain(new.keys()).collect();
+        let all: BTreeSet<&RelPath> = old.keys().chain(new.keys()).collect();
         for path in all {
             if old.get(path) != new.get(path) {
                 wanted.push((path.clone(), old.get(path), new.get(path)));
@@ -194,14 +206,14 @@ fn a_diff_tells_exactly_what_differs() {
     }
 }
 
-/// Inner nodes of one child and nodes of one entry: paths so long that every node is full at once.
+/// Paths so long that an inner node is full with the first that does not begin like the one before it.
 #[test]
 fn long_paths_make_deep_trees_that_still_read_back() {
     let long = |n: u32| {
         let names: Vec<String> = (0..16).map(|_| format!("{n:05}{}", "x".repeat(240))).collect();
         RelPath::new(names.join("/")).unwrap()
     };
-    let tree: Tree = (0..700).map(long).map(|path| (path.clone(), entry(path, 1))).collect();
+    let tree = with_folders((0..700).map(long).map(|path| (path.clone(), entry(path, 1))).collect());
     let mut newer = tree.clone();
     newer.remove(&long(300));
     newer.insert(long(301), entry(long(301), 2));
@@ -219,6 +231,108 @@ fn long_paths_make_deep_trees_that_still_read_back() {
         cursor.seek(&long(n)).unwrap();
         assert_eq!(cursor.peek().unwrap(), newer.range(long(n)..).next().map(|(_, entry)| entry));
     }
+}
+
+/// Folders in folders with names of 255 bytes, below this one.
+fn chain(top: &str, levels: usize) -> impl Iterator<Item = Entry> {
+    let made = |path| Entry { node: Node::Directory, ..entry(path, 1) };
+    let inside = |path: &RelPath| Some(path.join(&[b'n'; 255]).unwrap());
+    std::iter::successors(Some(RelPath::new(top).unwrap()), inside).take(levels).map(made)
+}
+
+/// One path alone is longer than what ends a node.
+#[test]
+fn deep_folders_with_long_names_take_no_more_than_their_names() {
+    let all = || ["a", "b"].into_iter().flat_map(|top| chain(top, 1030));
+    let mut chunks = Chunks::new();
+    let mut sink = |node: ChunkRef, bytes: Vec<u8>| {
+        chunks.insert(node.id, bytes);
+        Ok(())
+    };
+    let mut builder = Builder::default();
+    all().for_each(|entry| builder.push(&entry, &mut sink).unwrap());
+    let root = builder.finish(&mut sink).unwrap();
+    let written: usize = chunks.values().map(Vec::len).sum();
+    let named: usize = all().map(|entry| entry.path.as_bytes().len()).sum();
+    assert!(written < named / 30, "{written} of {named}");
+    let mut cursor = cursor(root, &chunks);
+    all().for_each(|wanted| assert!(cursor.next_entry().unwrap() == Some(wanted)));
+    assert!(cursor.next_entry().unwrap().is_none());
+    let deepest = chain("b", 1030).last().unwrap();
+    assert!(find(root, Box::new(Memory(&chunks)), &deepest.path).unwrap() == Some(deepest));
+}
+
+#[test]
+fn what_a_reader_would_refuse_is_not_written() {
+    let at = |text: &str| entry(RelPath::new(text).unwrap(), 1);
+    for entries in
+        [vec![at("b"), at("a")], vec![at("a"), at("a")], vec![at("a"), at("a/b")], vec![at("a/b")], vec![at("")]]
+    {
+        let mut builder = Builder::default();
+        let mut push = |entry| builder.push(entry, &mut |_, _| Ok(()));
+        let (last, before) = entries.split_last().unwrap();
+        before.iter().try_for_each(&mut push).unwrap();
+        assert!(matches!(push(last), Err(super::Error::Entry { .. })), "{entries:?}");
+    }
+}
+
+/// Nodes that are good for themselves, and together no manifest.
+#[test]
+fn nodes_that_contradict_each_other_are_refused_where_they_meet() {
+    let mut chunks = Chunks::new();
+    let mut put = |node: Encoder| {
+        let bytes = node.into_bytes();
+        let name = ChunkRef { id: Id::of(&bytes), length: u32::try_from(bytes.len()).unwrap() };
+        chunks.insert(name.id, bytes);
+        name
+    };
+    let folder = |text: &str| Entry { node: Node::Directory, ..entry(RelPath::new(text).unwrap(), 1) };
+    let link = |text: &str| entry(RelPath::new(text).unwrap(), 1);
+    let mut segment = |entries: &[Entry]| {
+        let mut node = Encoder::new(0);
+        entries.iter().try_for_each(|entry| node.entry(entry)).unwrap();
+        put(node)
+    };
+    let (a, b) = (segment(&[folder("a"), link("a/x")]), segment(&[link("a/y"), link("b")]));
+    let (alone, below) = (segment(&[link("a")]), segment(&[link("b/z")]));
+    let mut inner = |level, children: &[(&str, ChunkRef, u64)]| {
+        let mut node = Encoder::new(level);
+        for (first, child, entries) in children {
+            let child = Child { first: RelPath::new(*first).unwrap(), node: *child, entries: *entries };
+            node.child(&child).unwrap();
+        }
+        put(node)
+    };
+    let good = inner(1, &[("a", a, 2), ("a/y", b, 2)]);
+    let roots = [
+        inner(1, &[("a", a, 3), ("a/y", b, 2)]),
+        inner(1, &[("a", a, 2), ("a/y", b, 1)]),
+        inner(2, &[("a", good, 3)]),
+        inner(2, &[("a", a, 2)]),
+        inner(1, &[("a", good, 4)]),
+        inner(1, &[("a", a, 2), ("a/x", b, 2)]),
+        inner(1, &[("a", alone, 1), ("a/y", b, 2)]),
+        inner(1, &[("a/y", b, 2)]),
+        inner(1, &[("a", a, 2), ("a/y", b, 2), ("b/z", below, 1)]),
+    ];
+    let better = inner(2, &[("a", good, 4)]);
+    let read = |root| {
+        let mut cursor = cursor(root, &chunks);
+        std::iter::from_fn(|| cursor.next_entry().transpose()).collect::<Result<Vec<Entry>, _>>().map(|all| all.len())
+    };
+    assert_eq!((read(good).unwrap(), read(better).unwrap()), (4, 4));
+    for (n, root) in roots.into_iter().enumerate() {
+        assert!(matches!(read(root), Err(super::Error::Node { .. } | super::Error::Wrong { .. })), "{n}");
+    }
+}
+
+#[test]
+fn the_extents_of_a_file_make_up_its_size() {
+    let (chunks, holes) =
+        (Chunks::new(), Content::Direct(vec![Extent::Hole { length: 3 }, Extent::Hole { length: 4 }]));
+    let of = |size| prove(size, &holes, &mut Memory(&chunks), &mut |_, _| Ok::<_, super::Error>(()));
+    assert!(of(7).is_ok());
+    assert!(matches!((of(6), of(8)), (Err(super::Error::Length), Err(super::Error::Length))));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a client wants to be a snapshot, proved before it is one (floor 4).
 //!
 //! A manifest that comes over a pipe is walked from its root: every node decodes, stands in order with those beside it, and says rightly what is below it;
-//! every entry lies in the DIRs; every chunk of content is in the store and as long as is said. What the newest snapshot of this store has too, node
+//! every entry lies in the DIRs, in a directory that is an entry before it; every chunk of content is in the store and as long as is said. What the newest snapshot of this store has too, node
 //! for node and in the same place, was proved with that and is skipped unread, so that a quiet night costs nothing.
 //!
 //! What must stay true: whoever sees a snapshot can read all of it, and putting it on a tree touches nothing but what lies in its DIRs.
@@ -9,12 +9,13 @@
 use super::Error;
 use super::service::Draft;
 use crate::entry::{ChunkRef, Content, Entry, Extent, Node};
-use crate::format::manifest::{self, Child, Items};
+use crate::format;
+use crate::format::manifest::{Child, Items};
 use crate::format::snapshot::Kind;
-use crate::limits::LEVELS_MAX;
 use crate::manifest::Error as ManifestError;
-use crate::manifest::cursor::find;
+use crate::manifest::cursor::{find, load};
 use crate::manifest::extents;
+use crate::manifest::lineage::{Lineage, Parent};
 use crate::path::RelPath;
 use crate::scan::selection::{Selection, Standing};
 use crate::store::Store;
@@ -32,9 +33,10 @@ pub fn prove(store: &Store, draft: &Draft) -> Result<(), Error> {
     let dirs = Selection::new(draft.dirs.iter().cloned(), &[]).map_err(|e| Error::Refused(e.to_string()))?;
     let base = base.map(|record| record.root);
     let (nodes, lists) = (store.reader()?, store.reader()?);
-    let mut prover = Prover { store, dirs, base, known: known.transpose()?, nodes, lists };
+    let (root, lineage, known) = (draft.root, Lineage::default(), known.transpose()?);
+    let mut prover = Prover { store, dirs, root, base, known, nodes, lists, lineage };
     let items = load(prover.nodes.as_mut(), draft.root)?;
-    prover.items(items, None).map(|_| ())
+    prover.items(items, None)
 }
 
 /// The nodes of the snapshot before.
@@ -48,15 +50,12 @@ struct Known<'a> {
 struct Prover<'a> {
     store: &'a Store,
     dirs: Selection,
+    root: ChunkRef,
     base: Option<ChunkRef>,
     known: Option<Known<'a>>,
     nodes: Box<dyn ChunkReader + 'a>,
     lists: Box<dyn ChunkReader + 'a>,
-}
-
-fn load(reader: &mut dyn ChunkReader, node: ChunkRef) -> Result<Items, ManifestError> {
-    let bytes = reader.read(&node)?;
-    manifest::decode_node(bytes).map_err(|source| ManifestError::Node { node: node.id, source })
+    lineage: Lineage,
 }
 
 impl Known<'_> {
@@ -94,46 +93,33 @@ impl Known<'_> {
 }
 
 impl Prover<'_> {
-    /// Proves what a node holds, all of which must lie before `end`; gives the number of entries.
-    fn items(&mut self, items: Items, end: Option<&RelPath>) -> Result<u64, Error> {
+    /// Proves what a node holds, all of which must lie before `end`.
+    fn items(&mut self, items: Items, end: Option<&RelPath>) -> Result<(), Error> {
         let (level, children) = match items {
             Items::Inner(level, children) => (level, children),
-            Items::Segment(entries) => {
-                entries.iter().try_for_each(|entry| self.entry(entry, end))?;
-                return Ok(u64::try_from(entries.len()).unwrap_or(u64::MAX));
-            }
+            Items::Segment(entries) => return entries.iter().try_for_each(|entry| self.entry(entry, end)),
         };
-        let mut count = 0_u64;
         let ends = children.iter().skip(1).map(|child| Some(&child.first)).chain([end]);
-        for (child, end) in children.iter().zip(ends) {
-            self.child(child, level.saturating_sub(1), end)?;
-            count = count.checked_add(child.entries).ok_or_else(|| wrong(&child.first, "the number of entries"))?;
-        }
-        Ok(count)
+        children.iter().zip(ends).try_for_each(|(child, end)| self.child(child, level.saturating_sub(1), end))
     }
 
     fn child(&mut self, child: &Child, level: u8, end: Option<&RelPath>) -> Result<(), Error> {
         if self.known.as_mut().and_then(|known| known.has(child, level, end)) == Some(true) {
-            return Ok(());
+            let parent = self.lineage.node(&child.first);
+            return self.parent(&child.first, parent);
         }
         let items = load(self.nodes.as_mut(), child.node)?;
-        let (first, found) = match &items {
-            Items::Segment(entries) => (entries.first().map(|entry| &entry.path), 0),
-            Items::Inner(level, children) => (children.first().map(|child| &child.first), *level),
-        };
         // Levels fall by one each time, so this ends.
-        if first != Some(&child.first)
-            || found != level
-            || level >= LEVELS_MAX
-            || end.is_some_and(|end| child.first >= *end)
-        {
-            return Err(wrong(&child.first, "the order of the nodes"));
-        }
-        if self.items(items, end)? == child.entries {
-            Ok(())
-        } else {
-            Err(wrong(&child.first, "the number of entries"))
-        }
+        items.are_of(child, level).map_err(|e| refused(&child.first, &e))?;
+        self.items(items, end)
+    }
+
+    /// Whether what this is in is a directory. It may be in a node that was skipped.
+    fn parent(&self, path: &RelPath, parent: Result<Parent, format::Error>) -> Result<(), Error> {
+        let parent = parent.map_err(|e| refused(path, &e))?;
+        let Some(above) = path.parent().filter(|_| parent == Parent::Unseen) else { return Ok(()) };
+        let found = find(self.root, self.store.reader()?, &above)?;
+        if found.is_some_and(|entry| entry.is_directory()) { Ok(()) } else { Err(wrong(path, "what it is in")) }
     }
 
     fn entry(&mut self, entry: &Entry, end: Option<&RelPath>) -> Result<(), Error> {
@@ -144,6 +130,8 @@ impl Prover<'_> {
         if !self.is_meant(path) {
             return Err(wrong(path, "a path outside the DIRs"));
         }
+        let parent = self.lineage.entry(entry);
+        self.parent(path, parent)?;
         match &entry.node {
             Node::HardLink { leader } if !self.is_meant(leader) => {
                 Err(wrong(path, "a link to a path outside the DIRs"))
@@ -159,11 +147,9 @@ impl Prover<'_> {
     }
 
     fn content(&mut self, path: &RelPath, size: u64, content: &Content) -> Result<(), Error> {
-        let (mut total, mut empty, mut missing) = (0_u64, false, 0_u64);
+        let mut missing = 0_u64;
         let store = self.store;
-        let walked = extents::for_each(content, self.lists.as_mut(), &mut |extent, _| {
-            total = total.saturating_add(extent.length());
-            empty |= extent.length() == 0;
+        let walked = extents::prove(size, content, self.lists.as_mut(), &mut |extent, _| {
             if let Extent::Data { id, length } = extent {
                 let place = store.locate(id).map_err(ManifestError::from)?;
                 missing = missing.saturating_add(u64::from(place.is_none_or(|place| place.length != *length)));
@@ -175,11 +161,10 @@ impl Prover<'_> {
         if !is_fine && self.is_carried(path, content)? {
             return Ok(());
         }
-        walked?;
         if missing > 0 {
             return Err(wrong(path, &format!("{missing} of its chunks are not in the store")));
         }
-        if total == size && !empty { Ok(()) } else { Err(wrong(path, "the length of the file")) }
+        Ok(walked?)
     }
 
     /// Whether the snapshot before has this very content there.
@@ -193,6 +178,10 @@ impl Prover<'_> {
 /// Whether this is never part of a tree: our own folder and what is in it.
 fn is_never(path: &RelPath) -> bool {
     path.names().next().is_some_and(|name| Selection::is_never(&RelPath::root(), name))
+}
+
+fn refused(path: &RelPath, error: &format::Error) -> Error {
+    wrong(path, &error.to_string())
 }
 
 fn wrong(path: &RelPath, what: &str) -> Error {

@@ -4,9 +4,8 @@ use super::prove;
 use crate::chunk::codec::Encoder;
 use crate::chunk::cut::Chunker;
 use crate::entry::{ChunkRef, Content, Entry, Extent, Identity, Meta, Node, Time};
-use crate::format::bin;
 use crate::format::config::{Config, StoreId};
-use crate::format::manifest::{Child, encode_entry, encode_extents};
+use crate::format::manifest::{Child, Encoder as NodeEncoder, encode_extents};
 use crate::format::pack::BlockKind;
 use crate::format::snapshot::{Kind, Record, Totals};
 use crate::id::Id;
@@ -23,6 +22,9 @@ fn path(text: &str) -> RelPath {
 
 fn put(store: &Store, kind: BlockKind, bytes: &[u8]) -> ChunkRef {
     let chunk = ChunkRef { id: Id::of(bytes), length: u32::try_from(bytes.len()).unwrap() };
+    if store.locate(&chunk.id).unwrap().is_some() {
+        return chunk;
+    }
     store.put(Block::encode(kind, vec![chunk], bytes, &mut Encoder::new().unwrap()).unwrap()).unwrap();
     chunk
 }
@@ -53,19 +55,15 @@ impl World {
     }
 
     fn segment(&self, entries: &[Entry]) -> ChunkRef {
-        let mut bytes = vec![0];
-        for entry in entries {
-            encode_entry(entry, &mut bytes).unwrap();
-        }
-        self.node(&bytes)
+        let mut node = NodeEncoder::new(0);
+        entries.iter().try_for_each(|entry| node.entry(entry)).unwrap();
+        self.node(node.bytes())
     }
 
     fn inner(&self, level: u8, children: &[Child]) -> ChunkRef {
-        let mut bytes = vec![level];
-        for child in children {
-            bin::encode(child, &mut bytes).unwrap();
-        }
-        self.node(&bytes)
+        let mut node = NodeEncoder::new(level);
+        children.iter().try_for_each(|child| node.child(child)).unwrap();
+        self.node(node.bytes())
     }
 
     fn build(&self, entries: &[Entry]) -> ChunkRef {
@@ -194,8 +192,8 @@ fn nodes_that_lie_of_what_is_below_them_are_refused_be_they_known_or_not() {
         world.refuses(world.inner(1, &[child("a", good, 4)]), "the order of the nodes");
         world.refuses(world.inner(16, &[child("a", a, 2)]), "an inner node");
         world.refuses(world.node(b"\x01"), "an inner node");
-        world.refuses(world.node(b"\x00garbage"), "an entry");
-        world.refuses(world.content, "an inner node");
+        world.refuses(world.node(b"\x00garbage"), "a path");
+        world.refuses(world.content, "a path");
         world.refuses(world.segment(&[world.file("b"), world.file("a")]), "the order of the paths");
         world.refuses(world.segment(&[world.file("a"), world.file("a")]), "the order of the paths");
     }
@@ -213,8 +211,8 @@ fn nothing_lies_outside_the_dirs_nor_in_our_own_folder() {
         vec![world.file("x")],
         vec![dir("a"), world.file("a/x")],
         vec![world.file("a/bb")],
-        vec![world.file("c"), link("c/d", "b")],
-        vec![world.file("c"), link("c/d", ".backup/role")],
+        vec![dir("c"), link("c/d", "b")],
+        vec![dir("c"), link("c/d", ".backup/role")],
     ] {
         let refused = world.try_in(world.segment(&entries), dirs).unwrap_err();
         assert!(refused.contains("outside the DIRs"), "{refused}");
@@ -227,8 +225,42 @@ fn nothing_lies_outside_the_dirs_nor_in_our_own_folder() {
     ] {
         world.refuses(world.segment(&entries), "outside the DIRs");
     }
-    assert_eq!(world.attempt(world.segment(&[world.file("sub/.backup/role")])), Ok(()));
+    let deeper = world.segment(&[dir("sub"), dir("sub/.backup"), world.file("sub/.backup/role")]);
+    assert_eq!(world.attempt(deeper), Ok(()));
     assert!(world.try_in(world.segment(&[world.file(".backup/role")]), &[".backup"]).is_err());
+}
+
+#[test]
+fn nothing_lies_below_what_is_no_directory_wherever_that_is_said() {
+    let world = World::new();
+    let (folder, link) = (entry("d", Node::Directory), entry("d", Node::Symlink { target: b"/etc".to_vec() }));
+    let (inside, z) = (world.segment(&[world.file("d/x")]), world.segment(&[world.file("z")]));
+    let root = |d: &Entry, inside, z| {
+        let d = world.segment(std::slice::from_ref(d));
+        world.inner(1, &[child("d", d, 1), child("d/x", inside, 1), child("z", z, 1)])
+    };
+    world.refuses(world.segment(&[world.file("d/x")]), "the directory of an entry");
+    world.refuses(world.segment(&[link.clone(), world.file("d/x")]), "the directory of an entry");
+    world.refuses(root(&link, inside, z), "the directory of an entry");
+    world.refuses(world.inner(1, &[child("d/x", inside, 1), child("z", z, 1)]), "the directory of an entry");
+    assert_eq!(world.attempt(root(&folder, inside, z)), Ok(()));
+    world.commit(root(&folder, inside, z));
+    let moved = [child("d/x", inside, 1), child("z", z, 1)];
+    world.refuses(world.inner(1, &moved), "the directory of an entry");
+    world.refuses(root(&link, inside, z), "the directory of an entry");
+    // What holds it would be in a node that is skipped.
+    let (outer, both) = (entry("a", Node::Directory), [entry("a", Node::Directory), entry("a/b", Node::Directory)]);
+    let new = world.segment(&[world.file("a/b/m")]);
+    for (skipped, count, old, refused) in [
+        (world.segment(&[outer]), 1, world.segment(&[entry("a/b", Node::Directory)]), true),
+        (world.segment(&both), 2, world.segment(&[world.file("a/b/k")]), false),
+    ] {
+        let first = if refused { "a/b" } else { "a/b/k" };
+        world.commit(world.inner(1, &[child("a", skipped, count), child(first, old, 1)]));
+        let root = world.inner(1, &[child("a", skipped, count), child("a/b/m", new, 1)]);
+        let said = world.attempt(root);
+        assert_eq!(said.is_err_and(|said| said.contains("what it is in")), refused);
+    }
 }
 
 #[test]
@@ -253,7 +285,7 @@ fn the_lists_of_large_files_are_followed() {
     let (good, holes) = (list(&[data, data]), list(&[Extent::Hole { length: 100 }]));
     assert_eq!(world.attempt(of(114, vec![good, holes])), Ok(()));
     world.refuses(of(113, vec![good, holes]), "the length of the file");
-    world.refuses(of(14, vec![list(&[data, data, Extent::Hole { length: 0 }])]), "the length of the file");
+    world.refuses(of(14, vec![list(&[data, data, Extent::Hole { length: 0 }])]), "an extent");
     let endless = Extent::Hole { length: u64::MAX };
     world.refuses(of(6, vec![list(&[endless, data])]), "the length of the file");
     world.refuses(of(14, vec![list(&[data, lacking])]), "1 of its chunks are not in the store");

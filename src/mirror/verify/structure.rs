@@ -77,9 +77,9 @@ impl Follower<'_> {
     }
 
     fn entry(&self, sequence: u64, entry: &Entry, reader: &mut dyn ChunkReader) {
-        let Node::File { content, .. } = &entry.node else { return };
+        let Node::File { size, content } = &entry.node else { return };
         let mut missing = 0_u64;
-        let followed = extents::for_each(content, reader, &mut |extent, _| {
+        let followed = extents::prove(*size, content, reader, &mut |extent, _| {
             if let Some(chunk) = extent.chunk()
                 && !self.is_there(&chunk)?
             {

@@ -28,7 +28,9 @@ impl From<ManifestError> for Fault {
     fn from(error: ManifestError) -> Self {
         match error {
             ManifestError::Store(error) => error.into(),
-            ManifestError::Node { .. } => Self::Damaged(error.to_string()),
+            ManifestError::Node { .. } | ManifestError::Wrong { .. } | ManifestError::Length => {
+                Self::Damaged(error.to_string())
+            }
             ManifestError::Entry { .. } => Self::Failed(error.to_string()),
         }
     }
