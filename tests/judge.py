@@ -7,6 +7,7 @@
   {"op":"snapshot","store":PATH,"sequence":K,"equals":N}     the snapshot, as the store gives it back, is what was remembered
   {"op":"kept","of":[N...],"trees":[PATH...],"stores":[PATH...]}   the content of every file that is not empty, and every link target, is still
                                                              on one of the trees or in a snapshot of one of the stores
+  {"op":"free","store":PATH,"of":[TEXT...],"uid":N}          no chunk of the store holds one of the texts, no entry belongs to this user
   {"op":"verify","store":PATH}                               every pack, index and snapshot is whole; the answer lists the "snapshots"
   {"op":"forget","names":[N...]}                             gives the memory back
 
@@ -319,6 +320,23 @@ class Judge:
                         wanted.pop(treasure, None)
         lost = sorted(wanted.values(), key=reader.key)
         return "lost: " + ", ".join(map(shown, lost[:SHOWN])) if lost else ""
+
+    def op_free(self, q):
+        store = self.store(q["store"])
+        if store is None:
+            return "there is no store"
+        if store.wrongs:
+            return "; ".join(store.wrongs[:SHOWN])
+        for pack in store.packs():                         # all that is in it, whether a snapshot needs it or not
+            for row, *_ in store.contents(pack):
+                plain = store.block(pack, row[0])
+                for text in q["of"]:
+                    if text.encode() in plain:
+                        return f"pack {pack[:12]}: block at {row[0]}, of kind {row[5]}, holds {text}"
+        for number in store.numbers():
+            for e in store.entries(store.record(number)):
+                if e.uid == q["uid"]:
+                    return f"snapshot {number}: {shown(e.path)} is of user {e.uid}"
 
     def op_verify(self, q):
         store = self.store(q["store"])

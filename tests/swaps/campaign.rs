@@ -1,0 +1,140 @@
+//! The scenes one after the other, each until it has had its share of swaps, and what came of them.
+
+use crate::attack::Attack;
+use crate::judge::Judge;
+use crate::scene::{SCENES, Scene};
+use crate::world::{Outcome, World};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A scene in which nothing can be swapped proves nothing.
+const IDLE: usize = 40;
+
+#[derive(Debug, Default)]
+struct Tally {
+    swaps: u64,
+    runs: u64,
+    codes: BTreeMap<i32, u64>,
+    noticed: u64,
+    escapes: u64,
+    wrong: Vec<String>,
+    took: Duration,
+}
+
+impl Tally {
+    fn add(&mut self, outcome: &Outcome) {
+        self.swaps += outcome.swaps;
+        self.runs += 1;
+        self.noticed += u64::from(outcome.noticed);
+        *self.codes.entry(outcome.code.unwrap_or(-1)).or_default() += 1;
+    }
+
+    fn blame(&mut self, why: String) {
+        self.escapes += u64::from(why.contains("ESCAPE"));
+        self.wrong.push(why);
+    }
+
+    fn codes(&self) -> String {
+        let mut text = String::new();
+        for (code, times) in &self.codes {
+            write!(text, " {code}: {times:<4}").unwrap();
+        }
+        text
+    }
+}
+
+/// Makes this many swaps in all; whether nothing was wrong.
+pub(crate) fn run(folder: &Path, swaps: u64, seed: u64, only: Option<&str>) -> bool {
+    let scenes: Vec<_> = SCENES.iter().filter(|scene| only.is_none_or(|name| scene.name.starts_with(name))).collect();
+    assert!(!scenes.is_empty(), "there is no such scene");
+    let mut judge = Judge::new();
+    println!(
+        "  {:<16} {:>8} {:>6} {:>7} {:>8} {:>8}  exit codes",
+        "scene", "swaps", "runs", "seconds", "noticed", "escapes"
+    );
+    let (mut total, mut bad) = (Tally::default(), 0);
+    for (number, scene) in scenes.iter().enumerate() {
+        // What one scene has had too many, the others need not have.
+        let left = u64::try_from(scenes.len() - number).unwrap();
+        let share = swaps.saturating_sub(total.swaps).div_ceil(left).max(1);
+        let tally = play(
+            scene,
+            share,
+            seed.wrapping_mul(1009).wrapping_add(u64::try_from(number).unwrap()),
+            folder,
+            &mut judge,
+        );
+        let seconds = tally.took.as_secs_f64();
+        println!(
+            "  {:<16} {:>8} {:>6} {seconds:>7.1} {:>8} {:>8} {}",
+            scene.name,
+            tally.swaps,
+            tally.runs,
+            tally.noticed,
+            tally.escapes,
+            tally.codes()
+        );
+        for why in &tally.wrong {
+            println!("VIOLATION in {}: {why}\n  again: --only '{}' --seed {seed}", scene.name, scene.name);
+        }
+        bad += tally.wrong.len();
+        total.swaps += tally.swaps;
+        total.runs += tally.runs;
+        total.noticed += tally.noticed;
+        total.escapes += tally.escapes;
+        total.took += tally.took;
+        tally.codes.iter().for_each(|(code, times)| *total.codes.entry(*code).or_default() += times);
+    }
+    let seconds = total.took.as_secs_f64();
+    println!(
+        "  {:<16} {:>8} {:>6} {seconds:>7.1} {:>8} {:>8} {}",
+        "all",
+        total.swaps,
+        total.runs,
+        total.noticed,
+        total.escapes,
+        total.codes()
+    );
+    println!("seed {seed}: {} swaps, {} escapes, {bad} violations", total.swaps, total.escapes);
+    bad == 0 && total.swaps >= swaps
+}
+
+fn play(scene: &Scene, share: u64, seed: u64, folder: &Path, judge: &mut Judge) -> Tally {
+    let (began, mut tally) = (Instant::now(), Tally::default());
+    let mut world = World::new(folder, seed);
+    if let Err(why) = rounds(scene, share, &mut world, &mut tally, judge) {
+        tally.blame(why);
+    }
+    tally.took = began.elapsed();
+    tally
+}
+
+fn rounds(scene: &Scene, share: u64, world: &mut World, tally: &mut Tally, judge: &mut Judge) -> Result<(), String> {
+    Scene::prepare(world)?;
+    let attack = Attack::new(&world.at(""), scene.trees, scene.levels, &world.canary);
+    let mut idle = 0;
+    while tally.swaps < share {
+        let before = tally.swaps;
+        for outcome in scene.round(world, &attack)? {
+            tally.add(&outcome);
+        }
+        idle = if tally.swaps == before { idle + 1 } else { 0 };
+        if idle >= IDLE {
+            return Err(format!("nothing was swapped in the last {IDLE} rounds"));
+        }
+    }
+    world.is_safe(judge)?;
+    world.converge()?;
+    if scene.trees.contains(&"src") {
+        world.must("-restore data --delete")?;
+        world.are_alike("mir", "src")?;
+    }
+    if scene.trees.contains(&"to") {
+        world.must("-restore data --to to --delete")?;
+        world.are_alike("mir", "to")?;
+    }
+    world.is_tidy()?;
+    world.is_safe(judge)
+}
