@@ -1,19 +1,25 @@
 //! Reading and setting owner, mode, times and extended attributes (floor 1).
 //!
 //! Order when setting: owner (it clears setuid and capabilities), attributes, mode, times last.
+//!
+//! What must stay true: in a tree that others may write to, nothing is set by a name. What has that name may be another object a moment after it
+//! was looked at, such as a hard link to somebody else's file: it is held first, and proved to be what was seen.
 
 use super::dir::Dir;
 use super::fidelity::Fidelity;
 use super::stat::Stat;
 use crate::entry::{Meta, Time, Xattr};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// A file system with more room than this is not full when it says so of an attribute: 64 KiB is the longest, and there may be a few.
 const XATTRS_ROOM: u64 = 1 << 20;
+
+/// The names under which xfs lists access lists to root once more, in a form of its own.
+const SAID_TWICE: [&[u8]; 2] = [b"trusted.SGI_ACL_FILE", b"trusted.SGI_ACL_DEFAULT"];
 
 /// What metadata are given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +32,16 @@ pub enum Kind {
     Other,
 }
 
-/// How to reach an object: by its own descriptor where it can be opened, else by a name in a held directory.
+/// How to reach an object: by its own descriptor where it can be opened, else by a name in a held directory, or held by a descriptor that only leads
+/// to it.
 #[derive(Clone, Copy)]
 pub enum At<'a> {
     /// An open file or directory.
     Open(BorrowedFd<'a>),
     /// A symlink, fifo, socket or device, or anything that cannot be opened.
     Name(&'a Dir, &'a [u8]),
+    /// The same, whatever becomes of its name.
+    Held(BorrowedFd<'a>),
 }
 
 impl<'a> At<'a> {
@@ -53,24 +62,33 @@ impl<'a> At<'a> {
         Ok(CString::new(path)?)
     }
 
+    /// Most calls refuse a descriptor that was opened for its path only. This leads to the object itself, and no further where that is a symlink.
+    fn held_path(object: BorrowedFd<'_>) -> String {
+        format!("/proc/self/fd/{}", object.as_raw_fd())
+    }
+
     /// The extended attributes, sorted by name; none where the file system has none.
     pub fn xattrs(&self) -> io::Result<Vec<Xattr>> {
-        let path = if let At::Name(dir, name) = self { Some(Self::proc_path(dir, name)?) } else { None };
-        let list = grow(|buffer| match (self, &path) {
-            (At::Open(fd), _) => rustix::fs::flistxattr(fd, buffer),
-            (At::Name(..), Some(path)) => rustix::fs::llistxattr(path, buffer),
-            (At::Name(..), None) => Ok(0),
+        let path = match self {
+            At::Open(_) => CString::default(),
+            At::Name(dir, name) => Self::proc_path(dir, name)?,
+            At::Held(object) => CString::new(Self::held_path(*object))?,
+        };
+        let list = grow(|buffer| match self {
+            At::Open(fd) => rustix::fs::flistxattr(fd, buffer),
+            At::Name(..) => rustix::fs::llistxattr(&path, buffer),
+            At::Held(_) => rustix::fs::listxattr(&path, buffer),
         });
         let list = match list {
             Err(Errno::NOTSUP) => return Ok(Vec::new()),
             other => other?,
         };
         let mut found = Vec::new();
-        for name in list.split(|&b| b == 0).filter(|name| !name.is_empty()) {
-            let value = grow(|buffer| match (self, &path) {
-                (At::Open(fd), _) => rustix::fs::fgetxattr(fd, name, buffer),
-                (At::Name(..), Some(path)) => rustix::fs::lgetxattr(path, name, buffer),
-                (At::Name(..), None) => Ok(0),
+        for name in list.split(|&b| b == 0).filter(|name| !name.is_empty() && !SAID_TWICE.contains(name)) {
+            let value = grow(|buffer| match self {
+                At::Open(fd) => rustix::fs::fgetxattr(fd, name, buffer),
+                At::Name(..) => rustix::fs::lgetxattr(&path, name, buffer),
+                At::Held(_) => rustix::fs::getxattr(&path, name, buffer),
             });
             match value {
                 Ok(value) => found.push(Xattr { name: name.to_vec(), value }),
@@ -88,6 +106,7 @@ impl<'a> At<'a> {
         match self {
             At::Open(fd) => rustix::fs::fsetxattr(fd, name, value, flags)?,
             At::Name(dir, at) => rustix::fs::lsetxattr(Self::proc_path(dir, at)?, name, value, flags)?,
+            At::Held(object) => rustix::fs::setxattr(Self::held_path(*object), name, value, flags)?,
         }
         Ok(())
     }
@@ -96,6 +115,7 @@ impl<'a> At<'a> {
         match self {
             At::Open(fd) => rustix::fs::fremovexattr(fd, name)?,
             At::Name(dir, at) => rustix::fs::lremovexattr(Self::proc_path(dir, at)?, name)?,
+            At::Held(object) => rustix::fs::removexattr(Self::held_path(*object), name)?,
         }
         Ok(())
     }
@@ -105,25 +125,21 @@ impl<'a> At<'a> {
         match self {
             At::Open(fd) => rustix::fs::fchown(fd, uid, gid)?,
             At::Name(dir, name) => rustix::fs::chownat(dir.fd(), *name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?,
+            At::Held(object) => rustix::fs::chownat(CWD, Self::held_path(*object), uid, gid, AtFlags::empty())?,
         }
         Ok(())
     }
 
     /// Sets the permissions; those of a symlink cannot be set, and it is not followed.
     pub fn set_mode(&self, mode: u32) -> io::Result<()> {
-        let mode = Mode::from_raw_mode(mode);
         match self {
-            At::Open(fd) => rustix::fs::fchmod(fd, mode)?,
-            At::Name(dir, name) => {
-                // chmodat(2) would follow a symlink that somebody has just put there; a descriptor of the object itself cannot be moved.
-                let object = retry_on_intr(|| {
-                    rustix::fs::openat(dir.fd(), *name, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())
-                })?;
-                if Stat::of_open(&object)?.kind == FileType::Symlink {
-                    return Err(io::Error::other("it has become a symlink"));
-                }
-                rustix::fs::chmod(format!("/proc/self/fd/{}", object.as_raw_fd()), mode)?;
+            At::Open(fd) => rustix::fs::fchmod(fd, Mode::from_raw_mode(mode))?,
+            // chmodat(2) would follow a symlink that somebody has just put there.
+            At::Name(dir, name) => At::Held(hold(dir, name)?.as_fd()).set_mode(mode)?,
+            At::Held(object) if Stat::of_open(object)?.kind == FileType::Symlink => {
+                return Err(io::Error::other("it has become a symlink"));
             }
+            At::Held(object) => rustix::fs::chmod(Self::held_path(*object), Mode::from_raw_mode(mode))?,
         }
         Ok(())
     }
@@ -137,11 +153,13 @@ impl<'a> At<'a> {
         match self {
             At::Open(fd) => rustix::fs::futimens(fd, &times)?,
             At::Name(dir, name) => rustix::fs::utimensat(dir.fd(), *name, &times, AtFlags::SYMLINK_NOFOLLOW)?,
+            At::Held(object) => rustix::fs::utimensat(CWD, Self::held_path(*object), &times, AtFlags::empty())?,
         }
         Ok(())
     }
 
-    /// Gives a new object its metadata, as far as its tree can hold it; tells whether that is all of it. What is not is in the manifest.
+    /// Gives a new object, in a folder of ours alone, its metadata, as far as its tree can hold it; tells whether that is all of it. What is not is in
+    /// the manifest.
     pub fn give(&self, meta: &Meta, kind: Kind, fidelity: &Fidelity) -> io::Result<bool> {
         self.chown(Some(meta.uid).filter(|_| fidelity.owners), fidelity.group(meta))?;
         // An attribute cannot be set where the mode forbids its owner to write, and a list of rights sets bits of the mode: so the mode is last.
@@ -153,8 +171,16 @@ impl<'a> At<'a> {
         Ok(is_whole && fidelity.holds_all(meta, kind == Kind::Directory))
     }
 
-    /// As [`At::give`], to an existing object whose state is `now`.
+    /// As [`At::give`], to an existing object whose state is `now`. What another object has its name by now is left alone.
     pub fn change(&self, now: &Stat, meta: &Meta, fidelity: &Fidelity) -> io::Result<bool> {
+        if let At::Name(dir, name) = self {
+            let object = hold(dir, name)?;
+            let held = Stat::of_open(&object)?;
+            if (held.device, held.inode) != (now.device, now.inode) {
+                return Err(io::Error::other("it was changed by someone else during this run; it is left as it is"));
+            }
+            return At::Held(object.as_fd()).change(now, meta, fidelity);
+        }
         let is_directory = now.is_directory();
         let uid = Some(meta.uid).filter(|uid| fidelity.owners && *uid != now.uid);
         let gid = fidelity.group(meta).filter(|gid| *gid != now.gid);
@@ -213,13 +239,19 @@ impl<'a> At<'a> {
 
     fn has_room(&self) -> bool {
         let fd = match self {
-            At::Open(fd) => *fd,
+            At::Open(fd) | At::Held(fd) => *fd,
             At::Name(dir, _) => dir.fd(),
         };
         let room = rustix::fs::fstatvfs(fd)
             .map_or(0, |stat| if stat.f_blocks == 0 { u64::MAX } else { stat.f_bavail.saturating_mul(stat.f_frsize) });
         room > XATTRS_ROOM
     }
+}
+
+/// Opens whatever has this name for its path only: nothing happens to it, and it can be of any kind.
+fn hold(dir: &Dir, name: &[u8]) -> io::Result<OwnedFd> {
+    let open = || rustix::fs::openat(dir.fd(), name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+    Ok(retry_on_intr(open)?)
 }
 
 /// Takes away the access list that new files in a folder of ours would inherit from the folder above it.
@@ -243,5 +275,72 @@ fn grow(mut call: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u
             Err(Errno::RANGE) if buffer.len() < 128 << 10 => buffer.resize(buffer.len() * 8, 0),
             Err(e) => return Err(e),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{At, Dir};
+    use crate::entry::{Meta, Time};
+    use crate::fs::clock;
+    use rustix::fs::FileType;
+    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::path::Path;
+
+    fn meta(of: &Path, mode: u32) -> Meta {
+        let found = of.symlink_metadata().unwrap();
+        Meta {
+            mode,
+            uid: found.uid(),
+            gid: found.gid(),
+            mtime: Time { seconds: 7, nanoseconds: 8 },
+            xattrs: Vec::new(),
+        }
+    }
+
+    fn times(path: &Path) -> (i64, i64) {
+        let found = path.symlink_metadata().unwrap();
+        (found.mtime(), found.mtime_nsec())
+    }
+
+    /// A fifo or a symlink was seen, and before its metadata is set its name is that of somebody's file.
+    #[test]
+    fn what_took_the_place_of_what_was_seen_is_left_alone() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::open(scratch.path()).unwrap();
+        let (seen, victim) = (scratch.path().join("seen"), scratch.path().join("victim"));
+        std::fs::write(&victim, "somebody's").unwrap();
+        let before = (times(&victim), victim.metadata().unwrap().mode());
+        for is_symlink in [false, true] {
+            if is_symlink {
+                dir.make_symlink(b"nowhere", b"seen").unwrap();
+            } else {
+                dir.make_special(b"seen", FileType::Fifo, (0, 0)).unwrap();
+            }
+            let (stat, wanted) = (dir.stat(b"seen").unwrap(), meta(&seen, 0o666));
+            std::fs::remove_file(&seen).unwrap();
+            std::fs::hard_link(&victim, &seen).unwrap();
+            let changed = At::Name(&dir, b"seen").change(&stat, &wanted, is_symlink, clock::is_root());
+            assert!(changed.is_err(), "a symlink: {is_symlink}");
+            assert_eq!((times(&victim), victim.metadata().unwrap().mode()), before, "a symlink: {is_symlink}");
+            std::fs::remove_file(&seen).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_changed_and_a_symlink_is_not_followed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::open(scratch.path()).unwrap();
+        std::fs::write(scratch.path().join("target"), "").unwrap();
+        let (link, pipe) = (scratch.path().join("link"), scratch.path().join("pipe"));
+        symlink("target", &link).unwrap();
+        dir.make_special(b"pipe", FileType::Fifo, (0, 0)).unwrap();
+        for (path, name, is_symlink) in [(&link, b"link", true), (&pipe, b"pipe", false)] {
+            let stat = dir.stat(name).unwrap();
+            At::Name(&dir, name).change(&stat, &meta(path, 0o640), is_symlink, clock::is_root()).unwrap();
+            assert_eq!(times(path), (7, 8));
+        }
+        assert_eq!(pipe.symlink_metadata().unwrap().mode() & 0o7777, 0o640);
+        assert!(times(&scratch.path().join("target")).0 > 7);
     }
 }
