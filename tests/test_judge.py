@@ -177,6 +177,14 @@ class OfStores(Judged):
         self.no("lost: d/e/other", "kept", of=["n"], trees=[str(self.tree)], stores=[])
         self.yes("kept", of=["n"], trees=[str(self.tree)], stores=[str(self.path)])
 
+    def test_marks_and_owners_in_a_store_are_found(self):
+        nobody = 12345
+        self.yes("free", store=self.path, of=["tent-of-no-file"], uid=nobody)
+        self.no("holds othe", "free", store=self.path, of=["tent-of-no-file", "othe"], uid=nobody)
+        self.no("of kind 1, holds pip", "free", store=self.path, of=["pip"], uid=nobody)
+        self.no("snapshot 1: d.* is of user", "free", store=self.path, of=[], uid=os.stat(self.tree / "d").st_uid)
+        self.no("no store", "free", store=self.folder / "nowhere", of=[], uid=nobody)
+
     def test_no_damage_of_a_store_is_overlooked(self):
         files = [p for p in self.path.rglob("*") if p.is_file()]
         self.assertGreaterEqual(len(files), 4)

@@ -2,14 +2,18 @@
 //!
 //! Each [`Spot`] of a tree has a home, which is what it shall be at rest, and a lure that takes its place. Lures wait in a folder beside the trees.
 
-use crate::canary::{AWAY, Canary};
+use crate::canary::{AWAY, Canary, OURS};
 use crate::random::Random;
 use crate::site::{self, DIRS};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, mknodat, openat, renameat_with, statat, symlinkat};
+use crate::vault::Vault;
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RenameFlags, mknodat, openat, renameat_with, statat, symlinkat, unlinkat,
+};
 use rustix::io::Errno;
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -28,6 +32,8 @@ enum Kind {
     DirForFile,
     /// A directory goes to a pen in the canary and comes back.
     Away,
+    /// A file for a further name of another user's file.
+    FileForOther,
 }
 
 /// How deep in the tree.
@@ -38,14 +44,18 @@ pub(crate) enum Level {
     Middle,
     /// Files, and the folders that hold them.
     Files,
+    /// Files, for those of another user.
+    Owners,
+    /// The folder of the program in a place that is restored to.
+    Stage,
 }
 
-use Kind::{Away, DirForFile, DirForLink, FileForFifo, FileForLink};
-use Level::{Dirs, Files, Middle};
+use Kind::{Away, DirForFile, DirForLink, FileForFifo, FileForLink, FileForOther};
+use Level::{Dirs, Files, Middle, Owners, Stage};
 
 pub(crate) const ALL: &[Level] = &[Dirs, Middle, Files];
 /// Outer before inner, in each DIR.
-const SPOTS: [(Level, Kind, &str); 15] = [
+const SPOTS: [(Level, Kind, &str); 19] = [
     (Middle, DirForLink, "m0"),
     (Middle, DirForLink, "m1"),
     (Middle, Away, "m2"),
@@ -61,6 +71,10 @@ const SPOTS: [(Level, Kind, &str); 15] = [
     (Files, FileForLink, "m2/l2/f1"),
     (Files, FileForFifo, "m2/l1/f2"),
     (Files, DirForFile, "m2/l2/extra"),
+    (Owners, FileForOther, "m0/f5"),
+    (Owners, FileForOther, "m0/l2/f5"),
+    (Owners, FileForOther, "m1/l2/f5"),
+    (Owners, FileForOther, "m2/l2/f4"),
 ];
 
 #[derive(Debug)]
@@ -76,6 +90,15 @@ struct Spot {
     beside: OwnedFd,
     /// The name of its lure.
     lure: String,
+    vault: Arc<Vault>,
+}
+
+/// What has a name of a spot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Home,
+    Bait,
+    Else,
 }
 
 /// A spot whose folder is open: it is reached however the tree is turned over.
@@ -100,16 +123,14 @@ pub(crate) struct Signals {
 pub(crate) struct Attack {
     spots: Vec<Spot>,
     trees: Vec<PathBuf>,
-}
-
-fn kind_at(folder: impl AsFd, name: &str) -> Option<FileType> {
-    Some(FileType::from_raw_mode(statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?.st_mode))
+    vault: Arc<Vault>,
 }
 
 impl Attack {
     /// On these trees in a folder, at these levels.
     pub(crate) fn new(folder: &Path, trees: &[&str], levels: &[Level], canary: &Canary) -> Self {
-        let mut attack = Self { spots: Vec::new(), trees: Vec::new() };
+        let vault = Arc::new(Vault::new(&folder.join("vault")));
+        let mut attack = Self { spots: Vec::new(), trees: Vec::new(), vault };
         fs::create_dir_all(folder.join("beside")).unwrap();
         let waiting = site::open(folder, "beside").unwrap();
         let mut pens = 0;
@@ -121,11 +142,14 @@ impl Attack {
                 pens += usize::from(kind == Away);
                 let lure = if kind == Away { AWAY.to_owned() } else { format!("{tree} {}", path.replace('/', " ")) };
                 let (root, lead) = (root.clone(), canary.root().join(path));
-                let (above, name) = (above.to_owned(), name.to_owned());
-                attack.spots.push(Spot { kind, root, above, name, lead, beside, lure });
+                let (above, name, vault) = (above.to_owned(), name.to_owned(), Arc::clone(&attack.vault));
+                attack.spots.push(Spot { kind, root, above, name, lead, beside, lure, vault });
             };
-            if levels.contains(&Dirs) {
-                ["d", "top", "top/e"].iter().for_each(|path| add(DirForLink, path));
+            let tops: [(Level, &[&str]); 2] = [(Dirs, &["d", "top", "top/e"]), (Stage, &[OURS])];
+            for (_, paths) in tops.iter().filter(|(level, _)| levels.contains(level)) {
+                for path in *paths {
+                    add(DirForLink, path);
+                }
             }
             for dir in DIRS {
                 for (_, kind, path) in SPOTS.iter().filter(|(level, ..)| levels.contains(level)) {
@@ -147,6 +171,11 @@ impl Attack {
         for spot in &self.spots {
             spot.settle();
         }
+    }
+
+    /// Nothing of another user was given away.
+    pub(crate) fn is_nothing_taken(&self) -> Result<(), String> {
+        self.vault.is_untouched()
     }
 
     /// Whether the program has begun to write to one of the trees.
@@ -203,7 +232,7 @@ impl Spot {
     const fn home(&self) -> FileType {
         match self.kind {
             DirForLink | DirForFile | Away => FileType::Directory,
-            FileForLink | FileForFifo => FileType::RegularFile,
+            FileForLink | FileForFifo | FileForOther => FileType::RegularFile,
         }
     }
 
@@ -211,17 +240,35 @@ impl Spot {
         match self.kind {
             DirForLink | FileForLink => FileType::Symlink,
             FileForFifo => FileType::Fifo,
-            DirForFile | Away => FileType::RegularFile,
+            DirForFile | Away | FileForOther => FileType::RegularFile,
         }
+    }
+
+    fn what(&self, folder: &OwnedFd, name: &str) -> Option<What> {
+        let kind = FileType::from_raw_mode(statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?.st_mode);
+        Some(if self.kind == FileForOther && self.vault.is_name_of(folder, name, &self.lure) {
+            What::Bait
+        } else if kind == self.home() {
+            What::Home
+        } else if kind == self.bait() {
+            What::Bait
+        } else {
+            What::Else
+        })
     }
 
     fn hold(&self) -> Option<Held<'_>> {
         Some(Held { spot: self, parent: site::open(&self.root, &self.above)?, is_away: false })
     }
 
+    /// Makes its lure.
     fn make(&self) -> Result<(), Errno> {
         let (name, beside) = (self.lure.as_str(), &self.beside);
         let mode = Mode::RUSR | Mode::WUSR;
+        if self.kind == FileForOther {
+            self.vault.lend(beside, name);
+            return Ok(());
+        }
         match self.bait() {
             FileType::Symlink => symlinkat(&self.lead, beside, name),
             FileType::Fifo => mknodat(beside, name, FileType::Fifo, mode, 0),
@@ -231,12 +278,11 @@ impl Spot {
 
     fn settle(&self) {
         let parent = site::open(&self.root, &self.above);
-        let (beside, lure, is_away) = (&self.beside, self.lure.as_str(), self.kind == Away);
-        if kind_at(beside, lure).is_some_and(|kind| kind == self.home()) {
-            let there = parent.as_ref().and_then(|parent| kind_at(parent, &self.name));
-            let back = parent.as_ref().map(|parent| match there {
+        let (beside, lure) = (&self.beside, self.lure.as_str());
+        if self.what(beside, lure) == Some(What::Home) {
+            let back = parent.as_ref().map(|parent| match self.what(parent, &self.name) {
                 None => renameat_with(beside, lure, parent, &*self.name, RenameFlags::NOREPLACE),
-                Some(kind) if kind == self.bait() && !is_away => {
+                Some(What::Bait) if self.kind != Away => {
                     renameat_with(beside, lure, parent, &*self.name, RenameFlags::EXCHANGE)
                 }
                 Some(_) => Err(Errno::EXIST),
@@ -248,8 +294,19 @@ impl Spot {
                     .unwrap();
             }
         }
-        if !is_away && kind_at(beside, lure).is_none() {
+        if self.kind != Away && self.what(beside, lure).is_none() {
             self.make().unwrap();
+        }
+        // The program makes it when it needs it, and takes it away.
+        if self.name == OURS
+            && let Some(parent) = parent.as_ref().filter(|parent| self.what(parent, OURS) == Some(What::Bait))
+        {
+            unlinkat(parent, OURS, AtFlags::empty()).unwrap();
+        }
+        if self.kind == FileForOther
+            && let Some(parent) = parent.filter(|parent| self.what(parent, &self.name) == Some(What::Home))
+        {
+            self.vault.match_with(&parent, &self.name, beside, lure);
         }
     }
 }
@@ -270,13 +327,13 @@ impl Held<'_> {
     /// The program has taken away what was to be swapped: something else is put there.
     fn mend(&mut self) {
         if self.spot.kind == Away {
-            self.is_away = kind_at(&self.spot.beside, AWAY).is_some();
+            self.is_away = self.spot.what(&self.spot.beside, AWAY).is_some();
             return;
         }
-        if kind_at(&self.spot.beside, &self.spot.lure).is_none() {
+        if self.spot.what(&self.spot.beside, &self.spot.lure).is_none() {
             self.spot.make().ok();
         }
-        if kind_at(&self.parent, &self.spot.name).is_none() {
+        if self.spot.what(&self.parent, &self.spot.name).is_none() {
             let lure = &*self.spot.lure;
             renameat_with(&self.spot.beside, lure, &self.parent, &*self.spot.name, RenameFlags::NOREPLACE).ok();
             self.spot.make().ok();

@@ -2,7 +2,7 @@
 
 use crate::attack::Attack;
 use crate::judge::Judge;
-use crate::scene::{SCENES, Scene};
+use crate::scene::{OPEN, SCENES, Scene};
 use crate::world::{Outcome, World};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,6 +19,8 @@ struct Tally {
     codes: BTreeMap<i32, u64>,
     noticed: u64,
     escapes: u64,
+    /// Times that a namesake of a DIR outside was opened, and no more.
+    glances: u64,
     wrong: Vec<String>,
     took: Duration,
 }
@@ -36,69 +38,54 @@ impl Tally {
         self.wrong.push(why);
     }
 
-    fn codes(&self) -> String {
-        let mut text = String::new();
+    fn merge(&mut self, other: &Self) {
+        self.swaps += other.swaps;
+        self.runs += other.runs;
+        self.noticed += other.noticed;
+        self.glances += other.glances;
+        self.escapes += other.escapes;
+        self.took += other.took;
+        self.wrong.extend_from_slice(&other.wrong);
+        other.codes.iter().for_each(|(code, times)| *self.codes.entry(*code).or_default() += times);
+    }
+
+    fn print(&self, name: &str) {
+        let Self { swaps, runs, noticed, glances, escapes, .. } = self;
+        let (seconds, mut codes) = (self.took.as_secs_f64(), String::new());
         for (code, times) in &self.codes {
-            write!(text, " {code}: {times:<4}").unwrap();
+            write!(codes, " {code}: {times:<5}").unwrap();
         }
-        text
+        println!("  {name:<16} {swaps:>8} {runs:>6} {seconds:>7.1} {noticed:>8} {glances:>8} {escapes:>8} {codes}");
     }
 }
 
 /// Makes this many swaps in all; whether nothing was wrong.
 pub(crate) fn run(folder: &Path, swaps: u64, seed: u64, only: Option<&str>) -> bool {
-    let scenes: Vec<_> = SCENES.iter().filter(|scene| only.is_none_or(|name| scene.name.starts_with(name))).collect();
+    let scenes: Vec<_> = match only {
+        Some(name) => SCENES.iter().chain(OPEN).filter(|scene| scene.name.starts_with(name)).collect(),
+        None => SCENES.iter().collect(),
+    };
     assert!(!scenes.is_empty(), "there is no such scene");
     let mut judge = Judge::new();
-    println!(
-        "  {:<16} {:>8} {:>6} {:>7} {:>8} {:>8}  exit codes",
-        "scene", "swaps", "runs", "seconds", "noticed", "escapes"
-    );
-    let (mut total, mut bad) = (Tally::default(), 0);
+    println!("  {:<16}    swaps   runs seconds  noticed  glances  escapes  exit codes", "scene");
+    let mut total = Tally::default();
     for (number, scene) in scenes.iter().enumerate() {
         // What one scene has had too many, the others need not have.
         let left = u64::try_from(scenes.len() - number).unwrap();
         let share = swaps.saturating_sub(total.swaps).div_ceil(left).max(1);
-        let tally = play(
-            scene,
-            share,
-            seed.wrapping_mul(1009).wrapping_add(u64::try_from(number).unwrap()),
-            folder,
-            &mut judge,
-        );
-        let seconds = tally.took.as_secs_f64();
-        println!(
-            "  {:<16} {:>8} {:>6} {seconds:>7.1} {:>8} {:>8} {}",
-            scene.name,
-            tally.swaps,
-            tally.runs,
-            tally.noticed,
-            tally.escapes,
-            tally.codes()
-        );
+        let tally = play(scene, share, seed, folder, &mut judge);
+        tally.print(scene.name);
         for why in &tally.wrong {
-            println!("VIOLATION in {}: {why}\n  again: --only '{}' --seed {seed}", scene.name, scene.name);
+            println!(
+                "VIOLATION in {}: {why}\n  again: --only '{}' --seed {seed} --swaps {share}",
+                scene.name, scene.name
+            );
         }
-        bad += tally.wrong.len();
-        total.swaps += tally.swaps;
-        total.runs += tally.runs;
-        total.noticed += tally.noticed;
-        total.escapes += tally.escapes;
-        total.took += tally.took;
-        tally.codes.iter().for_each(|(code, times)| *total.codes.entry(*code).or_default() += times);
+        total.merge(&tally);
     }
-    let seconds = total.took.as_secs_f64();
-    println!(
-        "  {:<16} {:>8} {:>6} {seconds:>7.1} {:>8} {:>8} {}",
-        "all",
-        total.swaps,
-        total.runs,
-        total.noticed,
-        total.escapes,
-        total.codes()
-    );
-    println!("seed {seed}: {} swaps, {} escapes, {bad} violations", total.swaps, total.escapes);
-    bad == 0 && total.swaps >= swaps
+    total.print("all");
+    println!("seed {seed}: {} swaps, {} escapes, {} violations", total.swaps, total.escapes, total.wrong.len());
+    total.wrong.is_empty() && total.swaps >= swaps
 }
 
 fn play(scene: &Scene, share: u64, seed: u64, folder: &Path, judge: &mut Judge) -> Tally {
@@ -107,6 +94,7 @@ fn play(scene: &Scene, share: u64, seed: u64, folder: &Path, judge: &mut Judge) 
     if let Err(why) = rounds(scene, share, &mut world, &mut tally, judge) {
         tally.blame(why);
     }
+    tally.glances = world.canary.glances();
     tally.took = began.elapsed();
     tally
 }

@@ -26,6 +26,8 @@ const PAST: i64 = 981_173_106;
 const LARGE_BYTES: usize = 3 << 20;
 /// The name of what the attacker moves into a pen.
 pub(crate) const AWAY: &str = "away";
+/// The folder of the program in a tree.
+pub(crate) const OURS: &str = ".backup";
 const XATTR: &str = "user.canary";
 
 pub(crate) struct Canary {
@@ -68,6 +70,7 @@ impl Canary {
             }
         }
         canary.file(&root.join("d").join(LARGE), LARGE_BYTES);
+        fs::create_dir_all(root.join(OURS).join("stage")).unwrap();
         for pen in 0..pens {
             for sibling in ["l0", "l1", "l2", "m0", "m1", "m2"] {
                 canary.folder(&canary.pen(pen).join(sibling), random);
@@ -126,7 +129,9 @@ impl Canary {
     fn age(&self, at: &Path) {
         let is_dir = at.is_dir();
         if is_dir {
-            fs::read_dir(at).unwrap().for_each(|item| self.age(&item.unwrap().path()));
+            for item in fs::read_dir(at).unwrap() {
+                self.age(&item.unwrap().path());
+            }
         }
         lchown(at, Some(OWNER), Some(OWNER)).unwrap();
         fs::set_permissions(at, Permissions::from_mode(if is_dir { 0o700 } else { 0o600 })).unwrap();
@@ -141,7 +146,9 @@ impl Canary {
         if at.is_dir() {
             let mut below: Vec<_> = fs::read_dir(at).unwrap().map(|item| item.unwrap().path()).collect();
             below.sort();
-            below.iter().for_each(|path| self.begin(path));
+            for path in &below {
+                self.begin(path);
+            }
             let own = if self.is_pen(at) {
                 WatchFlags::empty()
             } else {

@@ -27,6 +27,7 @@ mod proof;
 mod random;
 mod scene;
 mod site;
+mod vault;
 mod world;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -35,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The part that is run without words.
-const SWAPS: u64 = 200_000;
+const SWAPS: u64 = 100_000;
 const SEED: u64 = 1;
 
 struct Words {

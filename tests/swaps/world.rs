@@ -87,14 +87,14 @@ impl World {
         let command = self.program(words);
         let outcome = self.run_command(command, attack);
         let said = self.said();
-        let wrong = match outcome.code {
-            _ if said.contains("panicked") => "it panicked".to_owned(),
-            Some(0..=4) => {
-                return self.canary.is_untouched().map(|()| outcome).map_err(|why| format!("ESCAPE: {words}: {why}"));
-            }
-            code => format!("it ended with {code:?}"),
-        };
-        Err(format!("{words}: {wrong}: {said}"))
+        match outcome.code {
+            _ if said.contains("panicked") => return Err(format!("{words}: it panicked: {said}")),
+            Some(0..=4) => {}
+            code => return Err(format!("{words}: it ended with {code:?}: {said}")),
+        }
+        let taken = attack.map_or(Ok(()), |(attack, _)| attack.is_nothing_taken());
+        let safe = self.canary.is_untouched().and(taken);
+        safe.map(|()| outcome).map_err(|why| format!("ESCAPE: {words}: {why}\n    it said: {said}"))
     }
 
     /// Runs any command while it is attacked.
@@ -118,9 +118,6 @@ impl World {
             None => work(),
         };
         let said = self.said();
-        if std::env::var_os("SWAPS_SAY").is_some() {
-            println!("--- {code:?} {swaps} {command:?}\n{said}");
-        }
         Outcome { code, swaps, noticed: NOTICED.iter().any(|text| said.contains(text)) }
     }
 
