@@ -20,6 +20,7 @@
 mod attack;
 mod campaign;
 mod canary;
+mod circle;
 #[path = "../faults/judge.rs"]
 mod judge;
 mod proof;

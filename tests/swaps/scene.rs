@@ -1,9 +1,11 @@
 //! What the program is doing while which trees are attacked, and where in them.
 
 use crate::attack::{ALL, Attack, Level};
+use crate::circle::{self, Circle};
 use crate::site;
 use crate::world::{Outcome, World};
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One time round: what was run.
 type Runs = Result<Vec<Outcome>, String>;
@@ -61,6 +63,7 @@ pub(crate) const OPEN: &[Scene] = &[
     scene("owners, restore", &["src"], OWNERS, restore),
     scene("stage, restore", &["src"], STAGE, restore),
     scene("stage, to", &["to"], STAGE, restore_to),
+    scene("circle", &["src"], &[], circle),
 ];
 
 impl Scene {
@@ -133,4 +136,25 @@ fn check(world: &mut World, attack: &Attack) -> Runs {
 fn anything(world: &mut World, attack: &Attack) -> Runs {
     let round = *world.random.pick(&[first, night, night, restore, restore_to, check]);
     round(world, attack)
+}
+
+/// Two folders of the source are always in each other.
+fn circle(world: &mut World, _: &Attack) -> Runs {
+    let mut circle = Circle::new(&world.at("src"), &mut world.random);
+    let over = AtomicBool::new(false);
+    let mut run = std::thread::scope(|scope| {
+        let turning = scope.spawn(|| circle.turn(&over));
+        let run = world.run("-backup data", None);
+        over.store(true, Ordering::Relaxed);
+        let moves = turning.join().map_err(|_| "the attacker died".to_owned())?;
+        run.map(|run| Outcome { swaps: moves, ..run })
+    })?;
+    circle.take_out().map_err(|e| e.to_string())?;
+    if run.code == HELD {
+        run.code = world.run("-approve data", None)?.code;
+    }
+    match circle::depth(&world.at("mir")) {
+        0 | 1 => Ok(vec![run]),
+        depth => Err(format!("folders were found in themselves, {depth} deep, after {} moves", run.swaps)),
+    }
 }
