@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// A scene in which nothing can be swapped proves nothing.
 const IDLE: usize = 40;
+/// Runs of a scene, however fast the attacker is.
+const LEAST: u64 = 4;
 
 #[derive(Debug, Default)]
 struct Tally {
@@ -103,7 +105,7 @@ fn rounds(scene: &Scene, share: u64, world: &mut World, tally: &mut Tally, judge
     Scene::prepare(world)?;
     let attack = Attack::new(&world.at(""), scene.trees, scene.levels, &world.canary);
     let mut idle = 0;
-    while tally.swaps < share {
+    while tally.swaps < share || tally.runs < LEAST {
         let before = tally.swaps;
         for outcome in scene.round(world, &attack)? {
             tally.add(&outcome);

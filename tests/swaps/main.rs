@@ -28,6 +28,7 @@ mod proof;
 mod random;
 mod scene;
 mod site;
+mod spot;
 mod vault;
 mod world;
 

@@ -1,8 +1,9 @@
 //! What the program is doing while which trees are attacked, and where in them.
 
-use crate::attack::{ALL, Attack, Level};
+use crate::attack::Attack;
 use crate::circle::{self, Circle};
 use crate::site;
+use crate::spot::{ALL, Level};
 use crate::world::{Outcome, World};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};

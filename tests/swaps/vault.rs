@@ -1,4 +1,5 @@
-//! Files of another user in the same file system, which the attacker can only give further names: each looks, by size and time, like a file of a tree.
+//! Files of another user in the same file system, which the attacker can only give further names: each looks, by size and time, like a file of a
+//! tree.
 //!
 //! Whoever gives such a name owner, mode or attributes of that file of the tree gives away the other user's file; or, the other way round, gives the
 //! content of one user to another, perhaps to be run as that user.
