@@ -85,6 +85,9 @@ class Comparison:
         if self.differences <= self.options.max:
             print(f"{shown(path)}: {text}")
 
+    def differ(self, path, what, mine, yours):
+        self.tell(path, f"{what}: {mine} | {yours}")
+
     def run(self):
         starts = [os.fsencode(d).strip(b"/") for d in self.options.dir]
         if not starts:
@@ -177,7 +180,7 @@ class Comparison:
             pairs.append(("xattrs", Side.xattrs(a, name), Side.xattrs(b, name)))
         for what, mine, yours in pairs:
             if mine != yours:
-                self.tell(path, f"{what}: {mine} | {yours}")
+                self.differ(path, what, mine, yours)
         room = [st.st_blocks * 512 for st in (x, y)]
         if options.holes and kind == stat.S_IFREG and room[1] > room[0] + room[0] // 20 + (64 << 10):
             self.tell(path, f"bytes on disk: {room[0]} | {room[1]}")

@@ -1,0 +1,110 @@
+"""The documented deviations: what a mirror cannot hold, as docs/fidelity.md has it, row by row under the same names.
+
+A difference that a judge found is explained by a row or is a failure; a row that applied and never occurred is a failure too.
+"""
+import re
+import stat
+from pathlib import Path
+from world import ID
+
+FIDELITY = Path(__file__).resolve().parent.parent.parent / "docs" / "fidelity.md"
+SECOND = 10**9
+# The first and last time, in seconds, that a file system can hold, and its step in nanoseconds.
+TIMES = {
+    "ext4": (-(1 << 31), (3 << 32) + (1 << 31) - 1, 1),
+    "ext4-128": (-(1 << 31), (1 << 31) - 1, SECOND),
+    "xfs": (-(1 << 31), 16299260424, 1),
+    "btrfs": (-(1 << 63), (1 << 63) - 1, 1),
+}
+
+
+def clamped(ns, kind):
+    """A time as a file system keeps it: the nearest it has."""
+    first, last, step = TIMES[kind]
+    seconds = ns // SECOND
+    if seconds >= last:
+        return last * SECOND if seconds > last else last * SECOND + (ns % SECOND if step == 1 and seconds == last else 0)
+    if seconds < first:
+        return first * SECOND
+    return ns // step * step
+
+
+class Row:
+    """One row of the table. `may` says whether it can occur in a world at all, and so must; `explains` whether it is about a difference."""
+
+    def __init__(self, name, may, explains):
+        self.name, self.may, self.explains = name, may, explains
+
+
+def is_device(difference):
+    return difference.of is not None and stat.S_IFMT(difference.of.st_mode) in (stat.S_IFCHR, stat.S_IFBLK)
+
+
+def is_on_tree(difference):
+    return difference.where in ("mirror", "restored")
+
+
+def owners(world, d):
+    return not world.is_root and is_on_tree(d) and d.fact == "owner" and d.found == (ID, ID)
+
+
+def devices(world, d):
+    return not world.is_root and is_on_tree(d) and d.fact == "missing" and is_device(d)
+
+
+def privileged(name):
+    return name.startswith(("trusted.", "security."))
+
+
+def closed_xattrs(world, d):
+    """What only root may set is not on the tree; all else is."""
+    if world.is_root or d.fact != "xattrs" or not isinstance(d.wanted, dict):
+        return False
+    text = {key.decode() if isinstance(key, bytes) else key: value for key, value in d.wanted.items()}
+    have = {key.decode() if isinstance(key, bytes) else key: value for key, value in d.found.items()}
+    lost = [key for key in text if text[key] != have.get(key)]
+    if d.where == "store":
+        return all(key.startswith("trusted.") for key in lost) and not have.keys() - text.keys()
+    return all(privileged(key) for key in lost) and not have.keys() - text.keys()
+
+
+def times(world, d):
+    kind = world.mirror if d.where == "mirror" else world.source
+    return is_on_tree(d) and d.fact == "mtime" and d.wanted is not None and d.found == clamped(d.wanted, kind) and d.found != d.wanted
+
+
+ROWS = [
+    Row("owner", lambda w: not w.is_root, owners),
+    Row("device", lambda w: not w.is_root, devices),
+    Row("xattr", lambda w: not w.is_root, closed_xattrs),
+    Row("time", lambda w: TIMES[w.mirror][0] > TIMES[w.source][0] or TIMES[w.mirror][1] < TIMES[w.source][1], times),
+]
+
+
+class Ledger:
+    """Which rows occurred in a world."""
+
+    def __init__(self, world):
+        self.world, self.seen = world, {}
+
+    def explain(self, differences):
+        """The differences that no row explains. Judges that give no values are believed where one that does was explained on the same path and fact."""
+        left, explained = [], set()
+        for d in sorted(differences, key=lambda d: d.judge == "rsync"):
+            row = next((row for row in ROWS if row.explains(self.world, d)), None)
+            if row:
+                self.seen[row.name] = self.seen.get(row.name, 0) + 1
+                explained.add((d.where, d.path, d.fact))
+            elif d.judge != "rsync" or (d.where, d.path, d.fact) not in explained:
+                left.append(d)
+        return left
+
+    def silent(self):
+        """Rows that had to occur and did not."""
+        return [row.name for row in ROWS if row.may(self.world) and row.name not in self.seen]
+
+
+def undocumented():
+    """Rows without a line in docs/fidelity.md, and lines without a row."""
+    lines = {hit[1] for hit in re.finditer(r"^\| `([a-z-]+)` \|", FIDELITY.read_text(), re.M)}
+    return lines ^ {row.name for row in ROWS}
