@@ -210,7 +210,7 @@ def hard_specials(t):
         os.chdir(here)
     names = ["a-link", "a-fifo", "a-socket"]
     if t.is_root:
-        os.mknod(t.at("a-char"), 0o20640, os.makedev(1, 3)), os.mknod(t.at("a-block"), 0o60600, os.makedev(259, 1_000_000))
+        os.mknod(t.at("a-char"), 0o20640, os.makedev(1, 3)), os.mknod(t.at("a-block"), 0o60600, os.makedev(259, 200_000))
         names += ["a-char", "a-block"]
     for name in names:
         os.link(t.at(name), t.at("b" + name), follow_symlinks=False), os.link(t.at(name), t.at("sub/0" + name), follow_symlinks=False)
@@ -251,5 +251,5 @@ def inode_reused(t):
         t.file(f"f{n}", b"b" * 64)
         os.utime(t.at(f"f{n}"), ns=(10**18, 10**18))
         reused += os.lstat(t.at(f"f{n}")).st_ino == old
-    t.need(reused or t.world.source == "btrfs", "no inode number was reused, so nothing was tested")
+    t.need(reused or t.world.source != "ext4", "no inode number was reused, so nothing was tested")
     t.night()

@@ -164,7 +164,7 @@ def write_at(fd, name, content):
 
 def by_descriptor(t):
     """Paths too long for rsync, for the reader, and for cp."""
-    t.rsync = t.store = False
+    t.rsync = t.store = t.keeps = False
 
 
 @group(9, title="total path lengths of 4085 to 4100 below the DIR and from the root of the file system")

@@ -37,7 +37,8 @@ def unmake(t, name):
         os.unlink(path)
 
 
-DEVICES = [(0, 0), (1, 3), (1, 5), (8, 0), (255, 255), (256, 256), (4095, 1), (4095, (1 << 20) - 1), (10, 229), (1, 1 << 19)]
+# xfs has 14 bits for the major number and 18 for the minor.
+DEVICES = [(0, 0), (4095, (1 << 18) - 1), (1, 3), (1, 5), (8, 0), (255, 255), (256, 256), (4095, 1), (4095, (1 << 20) - 1), (10, 229), (1, 1 << 19)]
 
 
 @group(21, title="fifos, sockets, devices with all numbers; none is opened")
@@ -48,7 +49,8 @@ def specials(t):
         os.mknod(t.at(f"sock{mode:o}"), stat.S_IFSOCK), os.chmod(t.at(f"sock{mode:o}"), mode)
     for major, minor in DEVICES:
         for kind, letter in ((stat.S_IFCHR, "c"), (stat.S_IFBLK, "b")):
-            os.mknod(t.at(f"sub/{letter}{major}-{minor}"), kind | 0o660, os.makedev(major, minor))
+            if t.world.source != "xfs" or minor < 1 << 18:
+                os.mknod(t.at(f"sub/{letter}{major}-{minor}"), kind | 0o660, os.makedev(major, minor))
     t.dir("socks/nested")
     listener = socket.socket(socket.AF_UNIX)
     here = os.getcwd()

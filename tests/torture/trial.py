@@ -40,7 +40,7 @@ class Trial:
     def table(self, *lines):
         """The table, with further lines for its target."""
         dirs = "".join(f"        DIR {d}\n" for d in self.dirs)
-        self.tab.write_text(f"TARGET t\n        SOURCE {self.src}\n        MIRROR {self.mir}\n{dirs}" + "".join(f"        {line}\n" for line in lines))
+        self.tab.write_text(f"TARGET t\n        SOURCE {self.src}\n        MIRROR {self.mir}\n{dirs}        HOLD 100%\n" + "".join(f"        {line}\n" for line in lines))
         self.tab.chmod(0o644)
 
     # ------------------------------------------------------------------------------------------------------- building
@@ -137,9 +137,11 @@ class Trial:
         if self.keeps:
             copy = self.places[0] / f"kept{self.last}"
             copy.mkdir()
-            for d in self.dirs:
-                must("cp", "-a", "--", self.src / d, copy / d)
+            must("cp", "-a", *(["--parents"] if self.dirs != ["."] else []), "--", *self.dirs, copy, cwd=self.src)
             self.kept[self.last] = copy
+        else:                                                   # too long for cp: the night is restored while the source is as it was
+            self.same(self.src, self.restored(self.last), "restored", rsync=False)
+            self.clear(self.places[0] / "restored")
 
     def stamps(self):
         """Inode and time of change of everything on the mirror: what was not touched has them as before."""
