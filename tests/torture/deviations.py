@@ -2,6 +2,7 @@
 
 A difference that a judge found is explained by a row or is a failure; a row that applied and never occurred is a failure too.
 """
+import os
 import re
 import stat
 from pathlib import Path
@@ -9,6 +10,7 @@ from world import ID
 
 FIDELITY = Path(__file__).resolve().parent.parent.parent / "docs" / "fidelity.md"
 SECOND = 10**9
+MAJOR_ON_XFS, MINOR_ON_XFS = 511, (1 << 18) - 1
 # The first and last time, in seconds, that a file system can hold, and its step in nanoseconds.
 TIMES = {
     "ext4": (-(1 << 31), (3 << 32) + (1 << 31) - 1, 1),
@@ -52,6 +54,12 @@ def devices(world, d):
     return not world.is_root and is_on_tree(d) and d.fact == "missing" and is_device(d)
 
 
+def device_numbers(world, d):
+    if world.mirror != "xfs" or d.where != "mirror" or d.fact != "missing" or not is_device(d):
+        return False
+    return os.major(d.of.st_rdev) > MAJOR_ON_XFS or os.minor(d.of.st_rdev) > MINOR_ON_XFS
+
+
 def privileged(name):
     return name.startswith(("trusted.", "security."))
 
@@ -76,6 +84,7 @@ def times(world, d):
 ROWS = [
     Row("owner", lambda w: not w.is_root, owners),
     Row("device", lambda w: not w.is_root, devices),
+    Row("device-number", lambda w: w.is_root and w.mirror == "xfs" and w.source != "xfs", device_numbers),
     Row("xattr", lambda w: not w.is_root, closed_xattrs),
     Row("time", lambda w: TIMES[w.mirror][0] > TIMES[w.source][0] or TIMES[w.mirror][1] < TIMES[w.source][1], times),
 ]

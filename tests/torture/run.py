@@ -126,7 +126,7 @@ def report(options, results, seconds):
                     explained += documented
                     failed += len(failures)
                     for text in failures[:options.failures]:
-                        lines.setdefault(re.sub(r"/w\d+/|\d\d:\d\d:\d\d|\"seconds\":[^,]*", "", text), []).append(world)
+                        lines.setdefault(re.sub(rf"{re.escape(options.work)}/w\d+/|\(\d+\) (?=panicked)", "", text), []).append(world)
                     if len(failures) > options.failures:
                         lines.setdefault(f"and {len(failures) - options.failures} more", []).append(world)
         total.update(counts)

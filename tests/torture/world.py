@@ -89,8 +89,11 @@ class Ran:
         return found[-1] if found else {}
 
     def __str__(self):
-        how = "hung" if self.hung else f"exit {self.code}"
-        return f"{' '.join(map(str, self.words))}: {how}; {(self.err.strip() or self.out.strip())[-600:]}"
+        rows = [row for row in self.rows if isinstance(row, dict)]
+        said = [f"{row.get('path')}: {row.get('message')}" for row in rows if row.get("type") == "problem"][:3]
+        said += [str(reason)[:200] for row in rows for reason in row.get("reasons", [])]
+        said += [self.err.strip()[-500:]] if self.err.strip() else [] if rows else [self.out.strip()[-300:]]
+        return f"{' '.join(map(str, self.words[:4]))}: {'hung' if self.hung else f'exit {self.code}'}: {'; '.join(said)}"
 
 
 class World:
