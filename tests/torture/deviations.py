@@ -10,6 +10,7 @@ from world import ID
 
 FIDELITY = Path(__file__).resolve().parent.parent.parent / "docs" / "fidelity.md"
 SECOND = 10**9
+LINKS = {"ext4": 65_000, "ext4-128": 65_000, "btrfs": 65_535}
 MAJOR_ON_XFS, MINOR_ON_XFS = 511, (1 << 18) - 1
 # The first and last time, in seconds, that a file system can hold, and its step in nanoseconds.
 TIMES = {
@@ -60,6 +61,35 @@ def device_numbers(world, d):
     return os.major(d.of.st_rdev) > MAJOR_ON_XFS or os.minor(d.of.st_rdev) > MINOR_ON_XFS
 
 
+def missing(world, d, kind, mirrors, beyond):
+    """Something of a kind that the file system of the mirror has no room for."""
+    return (d.where == "mirror" and d.fact == "missing" and d.of is not None and stat.S_IFMT(d.of.st_mode) == kind and world.mirror.startswith(mirrors)
+            and d.of.st_size > beyond)
+
+
+def long_targets(world, d):
+    return missing(world, d, stat.S_IFLNK, "xfs", 1023)
+
+
+def large_files(world, d):
+    return missing(world, d, stat.S_IFREG, "ext4", (1 << 44) - 4096)
+
+
+def large_xattrs(world, d):
+    """All attributes that are on the mirror are right, and those that are not would not fit in with them."""
+    room = {"ext4": 4096, "ext4-128": 4096, "btrfs": 16384}.get(world.mirror)
+    if room is None or d.where != "mirror" or d.fact != "xattrs" or not isinstance(d.wanted, dict):
+        return False
+    lost = d.wanted.keys() - d.found.keys()
+    right = all(d.wanted.get(key) == value for key, value in d.found.items())
+    kept = 0 if world.mirror == "btrfs" else sum(len(key) + len(value) + 20 for key, value in d.found.items())
+    return right and all(kept + len(d.wanted[key]) + len(key) + 200 > room for key in lost)
+
+
+def many_links(world, d):
+    return d.where == "mirror" and d.fact == "first hard link" and d.of is not None and d.of.st_nlink > LINKS.get(world.mirror, 1 << 32)
+
+
 def privileged(name):
     return name.startswith(("trusted.", "security."))
 
@@ -85,6 +115,10 @@ ROWS = [
     Row("owner", lambda w: not w.is_root, owners),
     Row("device", lambda w: not w.is_root, devices),
     Row("device-number", lambda w: w.is_root and w.mirror == "xfs" and w.source != "xfs", device_numbers),
+    Row("target-length", lambda w: w.mirror == "xfs" and w.source != "xfs", long_targets),
+    Row("file-size", lambda w: w.mirror.startswith("ext4") and not w.source.startswith("ext4") and not w.quick, large_files),
+    Row("xattr-size", lambda w: w.mirror.startswith("ext4") and not w.source.startswith("ext4"), large_xattrs),
+    Row("links", lambda w: w.source == "xfs" and w.mirror in LINKS and not w.quick, many_links),
     Row("xattr", lambda w: not w.is_root, closed_xattrs),
     Row("time", lambda w: TIMES[w.mirror][0] > TIMES[w.source][0] or TIMES[w.mirror][1] < TIMES[w.source][1], times),
 ]

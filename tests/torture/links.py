@@ -116,6 +116,7 @@ def too_many_names(t):
     t.own()
     ran = t.backup("--init", codes=(0, 1))
     names = [t.on_mirror("first"), *(t.on_mirror(f"dir{n // 5000:02}/{n}") for n in range(count - 1))]
+    t.same(t.src, t.mir, "mirror", rsync=False)
     inodes = set()
     for name in names:
         inodes.add(os.lstat(name).st_ino)

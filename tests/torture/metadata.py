@@ -277,6 +277,34 @@ def xattrs_of_root(t):
     t.night()
 
 
+@group(13, 29, 31, title="what the mirror's file system has no room for stays in the store: large attributes, long targets, large files, odd devices")
+def beyond_mirror(t):
+    t.dir("sub"), t.file("sub/near", b"near")
+    source, mirror = t.world.source, t.world.mirror
+    if source != "xfs" and mirror == "xfs":
+        for n in (1024, 2000, 3900):
+            os.symlink("t" * n, t.at(f"link{n}"))
+        if t.is_root:
+            os.mknod(t.at("sub/char"), 0o20600, os.makedev(512, 1)), os.mknod(t.at("sub/block"), 0o60600, os.makedev(1, 1 << 18))
+    if not source.startswith("ext4") and mirror.startswith("ext4"):
+        for n, size in enumerate((5000, 10_000, 15_000)):
+            t.file(f"large{n}", b"x"), t.dir(f"dir{n}")
+            os.setxattr(t.at(f"large{n}"), "user.large", b"l" * size)
+            os.setxattr(t.at(f"large{n}"), "user.small", b"s")
+            os.setxattr(t.at(f"dir{n}"), "user.large", b"d" * size)
+        if not t.quick:
+            t.rsync = t.store = t.keeps = False            # they would read every zero
+            with open(t.at("vast"), "wb") as file:
+                file.truncate(1 << 45)
+    t.own()
+    t.night("--init", codes=(0, 1))
+    t.quiet(codes=(0, 1))
+    t.check(codes=(0, 1))
+    t.file("sub/near", b"changed")
+    t.night(codes=(0, 1))
+    t.same(t.src, t.restored(), "restored", rsync=False)
+
+
 @group(30, title="nodump is not heeded")
 def nodump(t):
     t.file("dumped", b"x"), t.file("nodump", b"y"), t.dir("dir"), t.file("dir/in", b"z")
