@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The torture test: awkward files of every kind through nights, checks and restores, judged by who does not know the program.
 
-    run.py [--program FILE] [--fs ext4,xfs,btrfs] [--mirror-fs KINDS] [--as root,user] [--quick] [--big] [--group N,NAME...] [--jobs N] [--work FOLDER] [--list]
+    run.py [--program FILE] [--fs ext4,xfs,btrfs] [--mirror-fs KINDS] [--as root,user] [--quick] [--big] [--group N,NAME...] [--jobs N] [--work FOLDER]
+           [--verbose] [--list]
 
 Runs every group in every world: a source and a mirror on file systems of their own (loop devices), the program as root or as an ordinary user. Without
 --mirror-fs the mirror is of the kind of the source, and of another kind in further worlds. --quick thins out what is swept, and keeps all groups. Prints a
@@ -58,6 +59,7 @@ def words():
     p.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
     p.add_argument("--work", default=str(ROOT / "target/torture"))
     p.add_argument("--failures", type=int, default=8, help="shown of one group")
+    p.add_argument("--verbose", action="store_true", help="a line for each group as it ends")
     p.add_argument("--list", action="store_true")
     return p.parse_args()
 
@@ -91,6 +93,8 @@ def one_world(options, folder, source, mirror, user):
             if group.runs_in(world) and (not options.quick or source == mirror or group.room in CROSSED):
                 began = time.monotonic()
                 trial = Trial(world, group, ledger).whole()
+                if options.verbose:
+                    print(f"{world.name}: {group.name}: {len(trial.failures)} deviations, {time.monotonic() - began:.1f} s", flush=True)
                 told.append((group.name, dict(trial.counts), trial.failures, trial.explained, time.monotonic() - began))
         silent = [] if options.group else ledger.silent()
         return world.name, told, silent
