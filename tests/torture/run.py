@@ -56,7 +56,7 @@ def words():
     p.add_argument("--quick", action="store_true")
     p.add_argument("--big", action="store_true", help="a million files, ten thousand levels")
     p.add_argument("--group", help="only these: numbers or names")
-    p.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
+    p.add_argument("--jobs", type=int, default=3 * (os.cpu_count() or 2), help="worlds at the same time; they mostly wait for disks")
     p.add_argument("--work", default=str(ROOT / "target/torture"))
     p.add_argument("--failures", type=int, default=8, help="shown of one group")
     p.add_argument("--verbose", action="store_true", help="a line for each group as it ends")

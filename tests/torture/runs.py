@@ -192,7 +192,7 @@ def surroundings(t):
 
 @group(56, title="readers of the mirror see files wholly old or wholly new while nights are published")
 def readers(t):
-    files, size = (60, 20_000) if t.quick else (1500, 20_000)
+    files, size = (60, 20_000) if t.quick else (10_000, 4_000)
     for n in range(files):
         t.file(f"{n}", b"\0" * size)
     t.own()
@@ -216,7 +216,7 @@ def readers(t):
     for thread in threads:
         thread.start()
     try:
-        for night in range(1, 4 if t.quick else 12):
+        for night in range(1, 4 if t.quick else 6):
             for n in range(files):
                 t.file(f"{n}", bytes([night]) * size)
             t.own()

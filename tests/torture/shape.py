@@ -97,6 +97,12 @@ def nested(t):
     refused(t, "MIRROR in a DIR, through a symlink", t.src, way / "d/sub")
     refused(t, "MIRROR new in a DIR", t.src, t.d / "new")
     refused(t, "SOURCE in MIRROR", t.d, t.src, dirs=("sub",))
+    t.tab.write_text(f"TARGET t\nSOURCE {t.src}\nMIRROR {t.mir}\nDIR d\nSTORE {t.d}/store\n")
+    ran = t.run("-backup", "--init", "t")
+    t.need(ran.code in (2, 64) and not (t.d / "store").exists(), f"STORE in a DIR is refused: {ran}")
+    t.tab.write_text(f"TARGET t\nSOURCE {t.src}\nMIRROR {t.mir}\nDIR d\nSTORE {way}/d/store\n")
+    ran = t.run("-backup", "--init", "t")
+    t.need(ran.code in (2, 64) and not (t.d / "store").exists(), f"STORE in a DIR, through a symlink, is refused: {ran}")
     refused(t, "MIRROR in the whole SOURCE", t.src, t.src / "m", dirs=(".",))
 
 
@@ -151,3 +157,24 @@ def three_targets(t):
             t.ended(t.run("-backup", *names), 0)
     t.tab.write_text(f"TARGET one\nSOURCE {t.src}/one\nMIRROR {t.mir}-one\nDIR d\n\nTARGET two\nSOURCE {t.src}/two\nMIRROR {t.mir}-one/below\nDIR d\n")
     t.equal("mirrors that overlap: exit", 64, t.run("-backup", "--init", "two").code)
+
+
+@group(48, title="EXCLUDE: by name anywhere, by path, names that are not UTF-8 or look like globs; what is left out is not on the mirror, and all else is")
+def excluded(t):
+    t.table("EXCLUDE *.tmp", "EXCLUDE cache", "EXCLUDE d/only/this", "EXCLUDE d/*/two", "EXCLUDE [[]x]")
+    for name in ("a.tmp", "sub/b.tmp", ".tmp", "sub/cache/in", "cache/in", "only/this/in", "one/two/in", "one/deep/two", "[x]", "only/that", "tmp", "a.tmpx", b"\xff.tmp", b"\xff", "x", "new\nline.tmp"):
+        t.dir(os.path.dirname(name)), t.file(name, b"x")
+    t.own()
+    t.backup("--init")
+    left = {path.relative_to(t.m).as_posix() for path in t.m.rglob("*") if not path.is_dir()}
+    t.equal("what is on the mirror", {"only/that", "tmp", "a.tmpx", "\udcff", "x", "one/deep/two"}, left)
+    t.quiet()
+    t.check()
+    # What is left out from now on, and what no longer is.
+    t.table("EXCLUDE only")
+    t.backup()
+    left = {path.relative_to(t.m).as_posix() for path in t.m.rglob("*") if not path.is_dir()}
+    # What is left out by now is neither copied nor removed.
+    t.need("only/that" in left and "only/this/in" not in left and "a.tmp" in left and len(left) == 15, f"EXCLUDE follows the table: {left}")
+    t.quiet()
+    t.check()
