@@ -25,10 +25,8 @@ def clamped(ns, kind):
     """A time as a file system keeps it: the nearest it has."""
     first, last, step = TIMES[kind]
     seconds = ns // SECOND
-    if seconds >= last:
-        return last * SECOND if seconds > last else last * SECOND + (ns % SECOND if step == 1 and seconds == last else 0)
-    if seconds < first:
-        return first * SECOND
+    if seconds >= last or seconds <= first:
+        return (last if seconds >= last else first) * SECOND          # the kernel drops the fraction of the first and of the last second
     return ns // step * step
 
 
