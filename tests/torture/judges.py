@@ -2,7 +2,9 @@
 
 Each gives how many paths it compared, and the differences it found. What must stay true: a judge that fails to judge raises; it never passes.
 """
+import os
 import re
+import resource
 import subprocess
 import sys
 from argparse import Namespace
@@ -21,7 +23,9 @@ Difference = namedtuple("Difference", "judge where path fact wanted found of", d
 def shown(difference):
     given = [value for value in (difference.wanted, difference.found) if value is not None]
     values = ": " * bool(given) + " | ".join(repr(value)[:90] for value in given)
-    return f"{difference.where}: {compare_trees.shown(difference.path)}: {difference.fact}{values} ({difference.judge})"
+    path = compare_trees.shown(difference.path)
+    path = path if len(path) < 300 else f"{path[:100]}...{path[-100:]} ({len(path)} bytes)"
+    return f"{difference.where}: {path}: {difference.fact}{values} ({difference.judge})"
 
 
 class Collected(compare_trees.Comparison):
@@ -46,17 +50,20 @@ class Collected(compare_trees.Comparison):
         self.found.append(Difference("compare_trees", self.where, path, what, mine, yours))
 
     def close(self):
-        import os
         for side in (self.a, self.b):
             os.close(side.root)
 
 
 def trees(a, b, dirs, where, holes=True, ignore=()):
+    # Two descriptors a level; the program has the limit that it always has.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     comparison = Collected(a, b, [] if dirs == ["."] else dirs, where, holes, ignore)
     try:
         comparison.run()
     finally:
         comparison.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return comparison.paths, comparison.found
 
 
