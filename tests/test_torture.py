@@ -129,6 +129,9 @@ class Deviations(unittest.TestCase):
         seen, named = difference("mtime", NS + 7, NS), difference("mtime", None, None, judge="rsync")
         self.assertEqual(self.left(world("ext4-128"), named, seen), 0)
         self.assertEqual(self.left(world("ext4-128"), named), 1)
+        linked = difference("first hard link", None, None, judge="rsync")
+        self.assertEqual(self.left(world("ext4-128"), linked, seen), 0)
+        self.assertEqual(self.left(world("ext4-128"), linked), 1)
 
     def test_the_table_and_the_code_have_the_same_rows(self):
         self.assertEqual(deviations.undocumented(), set())

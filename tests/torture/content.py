@@ -149,10 +149,6 @@ def stored_otherwise(t):
             os.pwrite(file.fileno(), b"own", 100_000)
     for size in (1, 60, 100, 160, 2000, 3900):
         t.file(f"inline{size}", b"i" * size)
-    t.rsync = t.world.source != "btrfs"             # btrfs.compression is an attribute that rsync cannot compare with other kinds
-    if t.world.source == "btrfs" and t.world.mirror != "btrfs":
-        must("btrfs", "property", "set", t.d / "compressed", "compression", "")
-        t.rsync = True
     t.cycle()
     t.file("compressed/zeros", b"other " * 60_000), t.file("inline60", b"j" * 5000)
     t.night()

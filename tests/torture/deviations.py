@@ -84,24 +84,24 @@ def large_xattrs(world, d):
     return right and all(kept + len(d.wanted[key]) + len(key) + 200 > room for key in lost)
 
 
+def other_namespaces(world, d):
+    """Attributes that only btrfs knows."""
+    if d.where != "mirror" or world.mirror == "btrfs" or d.fact != "xattrs" or not isinstance(d.wanted, dict):
+        return False
+    return {key: value for key, value in d.wanted.items() if not key.startswith("btrfs.")} == d.found
+
+
 def many_links(world, d):
     return d.where == "mirror" and d.fact == "first hard link" and d.of is not None and d.of.st_nlink > LINKS.get(world.mirror, 1 << 32)
-
-
-def privileged(name):
-    return name.startswith(("trusted.", "security."))
 
 
 def closed_xattrs(world, d):
     """What only root may set is not on the tree; all else is."""
     if world.is_root or d.fact != "xattrs" or not isinstance(d.wanted, dict):
         return False
-    text = {key.decode() if isinstance(key, bytes) else key: value for key, value in d.wanted.items()}
-    have = {key.decode() if isinstance(key, bytes) else key: value for key, value in d.found.items()}
-    lost = [key for key in text if text[key] != have.get(key)]
-    if d.where == "store":
-        return all(key.startswith("trusted.") for key in lost) and not have.keys() - text.keys()
-    return all(privileged(key) for key in lost) and not have.keys() - text.keys()
+    lost = [key for key in d.wanted if d.wanted[key] != d.found.get(key)]
+    hidden = ("trusted.",) if d.where == "store" else ("trusted.", "security.")
+    return all(key.startswith(hidden) for key in lost) and not d.found.keys() - d.wanted.keys()
 
 
 def times(world, d):
@@ -116,6 +116,7 @@ ROWS = [
     Row("target-length", lambda w: w.mirror == "xfs" and w.source != "xfs", long_targets),
     Row("file-size", lambda w: w.mirror.startswith("ext4") and not w.source.startswith("ext4") and not w.quick, large_files),
     Row("xattr-size", lambda w: w.mirror.startswith("ext4") and not w.source.startswith("ext4"), large_xattrs),
+    Row("xattr-kind", lambda w: w.source == "btrfs" and w.mirror != "btrfs" and not w.quick, other_namespaces),
     Row("links", lambda w: w.source == "xfs" and w.mirror in LINKS and not w.quick, many_links),
     Row("xattr", lambda w: not w.is_root, closed_xattrs),
     Row("time", lambda w: TIMES[w.mirror][0] > TIMES[w.source][0] or TIMES[w.mirror][1] < TIMES[w.source][1], times),
@@ -135,8 +136,9 @@ class Ledger:
             row = next((row for row in ROWS if row.explains(self.world, d)), None)
             if row:
                 self.seen[row.name] = self.seen.get(row.name, 0) + 1
-                explained.add((d.where, d.path, d.fact))
-            elif d.judge != "rsync" or (d.where, d.path, d.fact) not in explained:
+                explained |= {(d.where, d.path, d.fact), (d.where, d.path)}
+            # Where another name of a file has another time, rsync would make the link anew.
+            elif d.judge != "rsync" or not explained & {(d.where, d.path, d.fact), (d.where, d.path) if d.fact == "first hard link" else None}:
                 left.append(d)
         return left
 
