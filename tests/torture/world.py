@@ -17,6 +17,7 @@ from pathlib import Path
 INSIDE = "BACKUP_TORTURE_INSIDE"
 ID = 4242
 MIB = 1 << 20
+SETPRIV = shutil.which("setpriv") or "/usr/bin/setpriv"                        # by its path: PATH may be empty for whom it starts
 MKFS = {
     "ext4": ["mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1"],
     "ext4-128": ["mkfs.ext4", "-q", "-F", "-m", "0", "-I", "128"],           # whole seconds, 1901 to 2038
@@ -125,7 +126,7 @@ class World:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def command(self, words, tab):
-        as_user = [] if self.is_root else ["setpriv", "--reuid", str(ID), "--regid", str(ID), "--clear-groups", "--"]
+        as_user = [] if self.is_root else [SETPRIV, "--reuid", str(ID), "--regid", str(ID), "--clear-groups", "--"]
         return [*as_user, str(self.program), "--tab", str(tab), *map(str, words)]
 
     def environment(self):
