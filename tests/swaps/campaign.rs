@@ -24,13 +24,17 @@ struct Tally {
     /// Times that a namesake of a DIR outside was opened, and no more.
     glances: u64,
     wrong: Vec<String>,
+    /// The whole scene.
     took: Duration,
+    /// The attacked runs in it.
+    attacked: Duration,
 }
 
 impl Tally {
     fn add(&mut self, outcome: &Outcome) {
         self.swaps += outcome.swaps;
         self.runs += 1;
+        self.attacked += outcome.took;
         self.noticed += u64::from(outcome.noticed);
         *self.codes.entry(outcome.code.unwrap_or(-1)).or_default() += 1;
     }
@@ -47,6 +51,7 @@ impl Tally {
         self.glances += other.glances;
         self.escapes += other.escapes;
         self.took += other.took;
+        self.attacked += other.attacked;
         self.wrong.extend_from_slice(&other.wrong);
         other.codes.iter().for_each(|(code, times)| *self.codes.entry(*code).or_default() += times);
     }
@@ -86,7 +91,11 @@ pub(crate) fn run(folder: &Path, swaps: u64, seed: u64, only: Option<&str>) -> b
         total.merge(&tally);
     }
     total.print("all");
-    println!("seed {seed}: {} swaps, {} escapes, {} violations", total.swaps, total.escapes, total.wrong.len());
+    let Tally { swaps: made, escapes, wrong, .. } = &total;
+    let (seconds, wrong) = (total.attacked.as_secs_f64(), wrong.len());
+    println!(
+        "seed {seed}: {made} swaps in the {seconds:.1} s that the program ran, {escapes} escapes, {wrong} violations"
+    );
     total.wrong.is_empty() && total.swaps >= swaps
 }
 

@@ -3,7 +3,7 @@
 
 use crate::attack::Attack;
 use crate::judge::Judge;
-use crate::spot::Level;
+use crate::spot::{ALL, Level};
 use crate::world::World;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use std::process::Command;
 use walkdir::WalkDir;
 
 /// So often a careless program is run at most.
-const RUNS: usize = 200;
+const RUNS: usize = 2000;
 
 /// The two programs: `copy FROM TO` and `open TREE`. What they stumble over is passed by.
 pub(crate) fn careless(words: &[String]) {
@@ -32,9 +32,8 @@ pub(crate) fn careless(words: &[String]) {
 }
 
 /// Runs one of them until it is found out.
-fn is_caught(world: &mut World, words: &[&str], found: fn(&World) -> bool) -> Option<usize> {
-    // A careless copier would wait at a fifo for ever.
-    let attack = Attack::new(&world.at(""), &["src"], &[Level::Dirs, Level::Middle], &world.canary);
+fn is_caught(world: &mut World, words: &[&str], levels: &[Level], found: fn(&World) -> bool) -> Option<usize> {
+    let attack = Attack::new(&world.at(""), &["src"], levels, &world.canary);
     (1..=RUNS).find(|_| {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg("careless").args(words).current_dir(world.at(""));
@@ -48,13 +47,14 @@ pub(crate) fn prove(folder: &Path, seed: u64) {
     let mut judge = Judge::new();
     let mut world = World::new(folder, seed);
     world.canary.is_whole().unwrap();
-    let copied =
-        is_caught(&mut world, &["copy", "src", "to"], |world| world.canary.is_not_in(&world.at("to")).is_err());
+    let has_copied = |world: &World| world.canary.is_not_in(&world.at("to")).is_err();
+    // At a fifo a careless copier would wait for ever.
+    let copied = is_caught(&mut world, &["copy", "src", "to"], &[Level::Dirs, Level::Middle], has_copied);
     let copied = copied.expect("what a careless copier has copied is found");
     assert!(world.canary.is_untouched().is_err(), "a careless copier was not seen in the canary");
 
     let mut world = World::new(folder, seed);
-    let opened = is_caught(&mut world, &["open", "src"], |world| world.canary.is_untouched().is_err());
+    let opened = is_caught(&mut world, &["open", "src"], ALL, |world| world.canary.is_untouched().is_err());
     let opened = opened.expect("a careless chmod is seen");
 
     // Each kind of proof by itself.

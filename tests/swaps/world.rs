@@ -13,6 +13,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_backup");
 /// The trees that can be attacked.
@@ -40,6 +41,7 @@ pub(crate) struct Outcome {
     pub(crate) swaps: u64,
     /// Whether it has seen any of them.
     pub(crate) noticed: bool,
+    pub(crate) took: Duration,
 }
 
 pub(crate) struct World {
@@ -105,10 +107,11 @@ impl World {
         let mut work = || {
             let mut child = command.spawn().unwrap();
             signals.running.store(true, Relaxed);
+            let began = Instant::now();
             let code = wait(&mut child, || signals.running.store(false, Relaxed));
-            (code, signals.swaps.load(Relaxed))
+            (code, signals.swaps.load(Relaxed), began.elapsed())
         };
-        let (code, swaps) = match attack {
+        let (code, swaps, took) = match attack {
             Some((attack, late)) => {
                 attack.settle();
                 let done = attack.during(&signals, late, &mut self.random, &mut work);
@@ -118,7 +121,7 @@ impl World {
             None => work(),
         };
         let said = self.said();
-        Outcome { code, swaps, noticed: NOTICED.iter().any(|text| said.contains(text)) }
+        Outcome { code, swaps, noticed: NOTICED.iter().any(|text| said.contains(text)), took }
     }
 
     /// A run that nobody attacks; it may be held.
