@@ -166,7 +166,6 @@ impl RelPath {
     }
 }
 
-
 /// `/` sorts below every byte that a name can hold.
 fn rank(byte: u8) -> u8 {
     if byte == b'/' { 0 } else { byte }

@@ -104,6 +104,7 @@ fn snapshot(root: &Path, store: &dyn ChunkStore) -> Taken {
         trust: Trust::Nothing,
         of_mirror: None,
         filter: None,
+        without_caches: false,
         chunker: Chunker::default(),
     };
     let taken = take(request, store, &Silent).unwrap();

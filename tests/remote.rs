@@ -152,6 +152,7 @@ fn night(mirror: &dyn MirrorService, source: &Path) -> Night {
         trust: parent.as_ref().map_or(Trust::Nothing, |record| Trust::Identity(record.time)),
         of_mirror: None,
         filter: None,
+        without_caches: false,
         chunker: mirror.chunker(),
     };
     let taken = take(request, mirror, &Silent).unwrap();

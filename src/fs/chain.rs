@@ -73,6 +73,10 @@ impl<T> Chain<T> {
 
     /// Goes down to `dir`, which is `name` in the innermost, and is this.
     pub fn enter(&mut self, name: &[u8], dir: Arc<Dir>, stat: &Stat, with: T) -> io::Result<()> {
+        // Whoever moves two directories into each other, in turn, would have us go down for ever.
+        if self.levels.iter().any(|level| level.identity == identity(stat)) {
+            return Err(io::Error::other("it was moved into itself while it was worked on"));
+        }
         self.path.push(name).map_err(io::Error::other)?;
         self.levels.push(Level { dir: Some(dir), identity: identity(stat), with });
         // The root is not closed.

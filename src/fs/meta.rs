@@ -282,7 +282,7 @@ fn grow(mut call: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u
 mod tests {
     use super::{At, Dir};
     use crate::entry::{Meta, Time};
-    use crate::fs::clock;
+    use crate::fs::fidelity::Fidelity;
     use rustix::fs::FileType;
     use std::os::unix::fs::{MetadataExt, symlink};
     use std::path::Path;
@@ -320,7 +320,7 @@ mod tests {
             let (stat, wanted) = (dir.stat(b"seen").unwrap(), meta(&seen, 0o666));
             std::fs::remove_file(&seen).unwrap();
             std::fs::hard_link(&victim, &seen).unwrap();
-            let changed = At::Name(&dir, b"seen").change(&stat, &wanted, is_symlink, clock::is_root());
+            let changed = At::Name(&dir, b"seen").change(&stat, &wanted, &Fidelity::assumed());
             assert!(changed.is_err(), "a symlink: {is_symlink}");
             assert_eq!((times(&victim), victim.metadata().unwrap().mode()), before, "a symlink: {is_symlink}");
             std::fs::remove_file(&seen).unwrap();
@@ -335,9 +335,9 @@ mod tests {
         let (link, pipe) = (scratch.path().join("link"), scratch.path().join("pipe"));
         symlink("target", &link).unwrap();
         dir.make_special(b"pipe", FileType::Fifo, (0, 0)).unwrap();
-        for (path, name, is_symlink) in [(&link, b"link", true), (&pipe, b"pipe", false)] {
+        for (path, name) in [(&link, b"link"), (&pipe, b"pipe")] {
             let stat = dir.stat(name).unwrap();
-            At::Name(&dir, name).change(&stat, &meta(path, 0o640), is_symlink, clock::is_root()).unwrap();
+            At::Name(&dir, name).change(&stat, &meta(path, 0o640), &Fidelity::assumed()).unwrap();
             assert_eq!(times(path), (7, 8));
         }
         assert_eq!(pipe.symlink_metadata().unwrap().mode() & 0o7777, 0o640);

@@ -1,17 +1,21 @@
-//! Asks a file system what it can hold, with files that have no name (floor 1).
+//! Asks a file system what it can hold, by trying it with files that have no name, or one in a folder of ours (floor 1).
 
 use super::dir::Dir;
 use super::fidelity::{ALL_TIMES, Fidelity, SAMPLES, Times};
 use super::meta::At;
 use super::stat::Stat;
-use crate::entry::{Time, Xattr};
-use rustix::fs::{Gid, Uid};
+use crate::entry::{Node, Time, Xattr};
+use rustix::fs::{FileType, Gid, Uid};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 
-/// An access list that says what mode 0600 says (acl(5); include/uapi/linux/posix_acl_xattr.h in Linux).
+/// An access list that says what mode 0600 says (acl(5); `include/uapi/linux/posix_acl_xattr.h` in Linux).
 const ACCESS_LIST: [u8; 28] =
     *b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x04\0\0\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff";
+
+/// What is tried, where it must have a name.
+const SAMPLE: &[u8] = b"tmp-sample";
 
 /// What the tree of this directory can hold. Where there can be no file without a name, all is taken to be possible but what takes root's rights.
 pub fn fidelity(dir: &Dir) -> Fidelity {
@@ -31,6 +35,41 @@ pub fn xattrs(dir: &Dir, xattrs: &[Xattr], fidelity: &Fidelity) -> io::Result<Ve
     let sample = dir.nameless_file()?;
     At::file(&sample).set_xattrs(xattrs.iter(), fidelity)?;
     At::file(&sample).xattrs()
+}
+
+/// Whether an object of this kind, with the length, target or numbers that it has, can be made in a folder of ours. What goes wrong in another way is
+/// not for lack of ability.
+pub fn makes(folder: &Dir, node: &Node) -> bool {
+    let is_beyond = |made: io::Result<()>| made.is_err_and(|e| is_beyond(&e));
+    let named = |make: &dyn Fn() -> io::Result<()>| {
+        let _left = folder.unlink(SAMPLE);
+        let made = make();
+        let _gone = folder.unlink(SAMPLE);
+        !is_beyond(made)
+    };
+    match node {
+        // Every file system has files of this length.
+        Node::File { size, .. } if *size <= i32::MAX.unsigned_abs().into() => true,
+        Node::File { size, .. } => {
+            let sized = |file: File| file.set_len(*size);
+            !is_beyond(folder.nameless_file().and_then(sized))
+        }
+        Node::Symlink { target } => named(&|| folder.make_symlink(target, SAMPLE)),
+        Node::CharDevice { major, minor } => {
+            named(&|| folder.make_special(SAMPLE, FileType::CharacterDevice, (*major, *minor)))
+        }
+        Node::BlockDevice { major, minor } => {
+            named(&|| folder.make_special(SAMPLE, FileType::BlockDevice, (*major, *minor)))
+        }
+        _ => true,
+    }
+}
+
+/// Whether the kernel says of an object that this file system has no room for what it is, however much is free.
+pub fn is_beyond(e: &io::Error) -> bool {
+    const BEYOND: [Errno; 7] =
+        [Errno::NAMETOOLONG, Errno::FBIG, Errno::OVERFLOW, Errno::INVAL, Errno::RANGE, Errno::NODEV, Errno::NOTSUP];
+    e.raw_os_error().is_some_and(|n| BEYOND.iter().any(|errno| errno.raw_os_error() == n))
 }
 
 fn times(sample: &File) -> io::Result<Times> {

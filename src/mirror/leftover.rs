@@ -77,6 +77,7 @@ impl Leftover<'_> {
             trust: Trust::Nothing,
             of_mirror: None,
             filter: None,
+            without_caches: false,
             chunker: mirror.chunker(),
         };
         Ok(take(request, store, &Silent)?)

@@ -3,11 +3,11 @@
 use super::Error;
 use super::home::Home;
 use super::leftover::Leftover;
-use super::look::{self, Look, scope};
+use super::look::{self, Look, Roots, scope};
 use super::service::{Draft, MirrorService};
 use super::verify::{self, Verified};
 use crate::chunk::cut::Chunker;
-use crate::entry::{ChunkRef, Time};
+use crate::entry::{ChunkRef, Entry, Time};
 use crate::format::pack::BlockKind;
 use crate::format::role::{Role, State};
 use crate::format::snapshot::Record;
@@ -168,6 +168,7 @@ impl LocalMirror {
             trust,
             of_mirror: Some(&fidelity),
             filter: None,
+            without_caches: false,
             chunker: self.chunker(),
         };
         let began = self.root.settled();
@@ -176,7 +177,11 @@ impl LocalMirror {
         let drift = if self.state().0 == State::Empty {
             look::Drift::default()
         } else {
-            look::drift(store, left, coming, taken.root, scope(selection, &taken.shared, &fidelity), tell)?
+            let scope = scope(selection, &taken.shared, &fidelity);
+            let folder = Dir::open(self.home.root()).ok();
+            let is_beyond = |entry: &Entry| folder.as_ref().is_some_and(|folder| !probe::makes(folder, &entry.node));
+            let roots = Roots { left, coming, interrupted: coming.is_some(), found: taken.root };
+            look::drift(store, roots, scope, &is_beyond, tell)?
         };
         Ok(Look { taken, began, drift, fidelity, recorded: None })
     }

@@ -42,7 +42,9 @@ pub struct Drift {
     pub changed: u64,
     /// Names that are gone.
     pub removed: u64,
-    /// The first few of them, each with what happened.
+    /// What is not there because it cannot be.
+    pub beyond: BTreeSet<RelPath>,
+    /// The first few of what was changed, each with what happened.
     pub samples: Vec<(RelPath, Difference)>,
 }
 
@@ -106,14 +108,26 @@ pub fn scope<'a>(selection: &'a Selection, shared: &'a BTreeSet<RelPath>, fideli
     Scope { selection, delete: true, shared, fidelity }
 }
 
-/// Compares a look with the manifest that the tree was left with, and with the one that an interrupted run was putting there: what is as in either is
-/// our own doing.
+/// The manifests that tell whose doing it is what is on a tree.
+#[derive(Clone, Copy, Debug)]
+pub struct Roots {
+    /// What it was left with.
+    pub left: Option<ChunkRef>,
+    /// What it is on its way to.
+    pub coming: Option<ChunkRef>,
+    /// Whether a run that was bringing it there was interrupted: then there are states between the two.
+    pub interrupted: bool,
+    /// What is there.
+    pub found: ChunkRef,
+}
+
+/// What was changed by someone else: what is as in the manifest that the tree was left with, or in the one that is coming, is our own doing, and what
+/// is beyond its file system is not missed.
 pub fn drift(
     chunks: &dyn ChunkSource,
-    left: Option<ChunkRef>,
-    coming: Option<ChunkRef>,
-    found: ChunkRef,
+    Roots { left, coming, interrupted, found }: Roots,
     scope: Scope<'_>,
+    is_beyond: &dyn Fn(&Entry) -> bool,
     tell: &mut dyn FnMut(&RelPath, Difference),
 ) -> Result<Drift, Error> {
     let mut drift = Drift::default();
@@ -126,10 +140,11 @@ pub fn drift(
     for change in Diff::new(left.map(cursor).transpose()?, Some(cursor(found)?)) {
         let Change { old, new } = change?;
         let Some(path) = new.as_ref().or(old.as_ref()).map(|entry| entry.path.clone()) else { continue };
-        if new.is_none() && was.is_some_and(|was| was.lacks(old.as_ref(), scope.fidelity)) {
+        if scope.selection.standing(&path) != Standing::Inside || is_same(old.as_ref(), new.as_ref(), scope.fidelity) {
             continue;
         }
-        if scope.selection.standing(&path) != Standing::Inside || is_same(old.as_ref(), new.as_ref(), scope.fidelity) {
+        if new.is_none() && was.is_some_and(|was| was.lacks(old.as_ref(), scope.fidelity, is_beyond)) {
+            drift.beyond.insert(path);
             continue;
         }
         // It may be there for what EXCLUDE names in it; what else is in it comes by itself.
@@ -138,7 +153,7 @@ pub fn drift(
         }
         let wanted = will.map(|will| will.find(&path)).transpose()?.flatten();
         if will.is_some() && is_same(wanted.as_ref(), new.as_ref(), scope.fidelity)
-            || is_between(old.as_ref(), wanted.as_ref(), new.as_ref(), scope.fidelity)
+            || interrupted && is_between(old.as_ref(), wanted.as_ref(), new.as_ref(), scope.fidelity)
         {
             continue;
         }
@@ -173,9 +188,9 @@ impl Side<'_> {
     }
 
     /// Whether this entry, of this side, is of a kind that the tree cannot have.
-    fn lacks(&self, entry: Option<&Entry>, fidelity: &Fidelity) -> bool {
+    fn lacks(&self, entry: Option<&Entry>, fidelity: &Fidelity, is_beyond: &dyn Fn(&Entry) -> bool) -> bool {
         let file = |entry: &Entry| self.file(entry).ok().flatten();
-        entry.and_then(file).is_some_and(|file| !fidelity.makes(&file.node))
+        entry.and_then(file).is_some_and(|file| !fidelity.makes(&file.node) || is_beyond(&file))
     }
 
     /// A further name of a file as that file.

@@ -12,7 +12,7 @@ use crate::format::snapshot::{Kind, Record};
 use crate::fs::dir::Dir;
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
-use crate::mirror::look::{self, Drift, Look};
+use crate::mirror::look::{self, Drift, Look, Roots};
 use crate::mirror::service::{Draft, MirrorService};
 use crate::monitor::Phase;
 use crate::path::shown;
@@ -131,6 +131,7 @@ impl Night<'_> {
             trust: self.trust(),
             of_mirror: None,
             filter: None,
+            without_caches: true,
             chunker: self.run.mirror.chunker(),
         };
         Ok(take(request, store, self.run.context.monitor)?)
@@ -193,10 +194,9 @@ impl Night<'_> {
         }
         Ok(look::drift(
             chunks,
-            Some(left),
-            Some(to),
-            look.taken.root,
+            Roots { left: Some(left), coming: Some(to), interrupted: false, found: look.taken.root },
             look::scope(&self.run.selection, &look.taken.shared, &look.fidelity),
+            &|entry| look.drift.beyond.contains(&entry.path),
             &mut |_, _| {},
         )?)
     }

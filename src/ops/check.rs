@@ -134,6 +134,7 @@ fn news(ends: &Ends<'_>, mirror: &dyn MirrorService, context: Context<'_>) -> Re
         trust: Trust::Identity(newest.time),
         of_mirror: None,
         filter: None,
+        without_caches: true,
         chunker: mirror.chunker(),
     };
     let compared = take(request, &dry, &Silent).map_err(Error::from).and_then(|taken| {

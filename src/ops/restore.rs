@@ -236,6 +236,7 @@ impl Run<'_> {
             trust: trusted.map_or(Trust::Nothing, |record| Trust::Identity(record.time)),
             of_mirror: None,
             filter,
+            without_caches: false,
             chunker: self.mirror.chunker(),
         };
         Ok(take(request, store, self.context.monitor)?)

@@ -3,6 +3,7 @@
 //! A directory is opened relative to its parent's descriptor without following symlinks, and must be the one that was looked at. Only the innermost
 //! are open, and nothing here grows with the depth but a few words a level: trees of any depth can be walked.
 
+use super::cache::{TAG, is_cache};
 use super::selection::{Selection, Standing};
 use crate::fs::chain::Chain;
 use crate::fs::dir::Dir;
@@ -23,6 +24,8 @@ pub struct Found {
     pub stat: Stat,
     /// A directory on another file system, which is not entered.
     pub foreign: bool,
+    /// A cache: nothing in it is given but the tag that says so.
+    pub cache: bool,
 }
 
 impl Found {
@@ -54,6 +57,8 @@ pub struct Walk<'s> {
     /// A directory is given first, and next that it could not be listed.
     failed: Option<(RelPath, io::Error)>,
     filter: Option<Box<Filter<'s>>>,
+    /// Whether caches are passed over.
+    without_caches: bool,
 }
 
 #[derive(Debug)]
@@ -62,12 +67,19 @@ struct Level {
     names: Names,
     standing: Standing,
     device: u64,
+    cache: bool,
 }
 
 impl<'s> Walk<'s> {
     /// Below this root, where the filter, if there is one, lets it.
     pub fn new(root: Arc<Dir>, selection: &'s Selection, filter: Option<Box<Filter<'s>>>) -> Self {
-        Self { selection, start: Some(root), chain: None, failed: None, filter }
+        Self { selection, start: Some(root), chain: None, failed: None, filter, without_caches: false }
+    }
+
+    /// Passes over what is in caches, wherever they are below the subtrees that are meant.
+    #[must_use]
+    pub fn without_caches(self) -> Self {
+        Self { without_caches: true, ..self }
     }
 
     fn begin(&mut self, root: Arc<Dir>) -> Option<Item> {
@@ -80,7 +92,13 @@ impl<'s> Walk<'s> {
         let (level, outcome) = self.level(&path, &root, standing, stat.device);
         self.chain = Some(Chain::new(Arc::clone(&root), &stat, level));
         self.failed = outcome.err().map(|e| (path.clone(), e));
-        (standing == Standing::Inside).then_some(Item::Found(Found { path, dir: root, stat, foreign: false }))
+        (standing == Standing::Inside).then_some(Item::Found(Found {
+            path,
+            dir: root,
+            stat,
+            foreign: false,
+            cache: false,
+        }))
     }
 
     /// What there is to do in a directory. On an error it is entered all the same: the walk goes on with what was listed of it, and behind it.
@@ -97,7 +115,13 @@ impl<'s> Walk<'s> {
         if path.is_root() {
             names.retain(|name| !Selection::is_never(path, name));
         }
-        (Level { names, standing, device }, outcome)
+        // What the operator named is not passed over whatever it says.
+        let may_be_cache = self.without_caches && standing == Standing::Inside && !self.selection.tops().contains(path);
+        let cache = may_be_cache && is_cache(dir, &names);
+        if cache {
+            names.retain(|name| name == TAG);
+        }
+        (Level { names, standing, device, cache }, outcome)
     }
 
     /// Looks at the next name of the innermost directory.
@@ -115,7 +139,7 @@ impl<'s> Walk<'s> {
         let (device, above) = (level.device, level.standing == Standing::Above);
         let path = match at.join(level.names.pop()?) {
             Ok(path) => path,
-            Err(e) => return Some(Item::Unreadable(at.clone(), io::Error::other(e))),
+            Err(e) => return Some(Item::Unlistable(at.clone(), io::Error::other(e))),
         };
         let standing = self.selection.standing_on_walk(&path);
         if standing == Standing::Outside || self.filter.as_mut().is_some_and(|wanted| !wanted(&path)) {
@@ -129,9 +153,9 @@ impl<'s> Walk<'s> {
             Err(e) => return Some(Item::Unreadable(path, e)),
         };
         if !stat.is_directory() {
-            return Some(Item::Found(Found { path, dir, stat, foreign: false }));
+            return Some(Item::Found(Found { path, dir, stat, foreign: false, cache: false }));
         }
-        let mut foreign = !above && stat.device != device;
+        let (mut foreign, mut cache) = (!above && stat.device != device, false);
         let mut outcome = Ok(());
         if !foreign {
             // A DIR may be what is mounted; below it, what is mounted is not entered: a mirror that is bound there would hold itself.
@@ -144,19 +168,22 @@ impl<'s> Walk<'s> {
                 Ok((now, _)) if (now.device, now.inode) != (stat.device, stat.inode) => {
                     Err(io::Error::other("it was replaced while it was looked at"))
                 }
-                Ok((now, child)) => self.enter(&path, child, &now, standing),
+                Ok((now, child)) => self.enter(&path, child, &now, standing).map(|is_cache| cache = is_cache),
                 Err(e) => Err(e),
             };
         }
         self.failed = outcome.err().map(|e| (path.clone(), e));
-        Some(Item::Found(Found { path, dir, stat, foreign }))
+        Some(Item::Found(Found { path, dir, stat, foreign, cache }))
     }
 
-    fn enter(&mut self, path: &RelPath, dir: Dir, stat: &Stat, standing: Standing) -> io::Result<()> {
+    /// Goes down into a directory; tells whether it is a cache.
+    fn enter(&mut self, path: &RelPath, dir: Dir, stat: &Stat, standing: Standing) -> io::Result<bool> {
         let (level, outcome) = self.level(path, &dir, standing, stat.device);
-        let Some(chain) = &mut self.chain else { return outcome };
-        chain.enter(path.name(), Arc::new(dir), stat, level)?;
-        outcome
+        let cache = level.cache;
+        if let Some(chain) = &mut self.chain {
+            chain.enter(path.name(), Arc::new(dir), stat, level)?;
+        }
+        outcome.map(|()| cache)
     }
 }
 

@@ -95,3 +95,25 @@ fn a_directory_that_cannot_be_reached_any_more_is_told_and_is_not_empty() {
     };
     assert_eq!(found, (0..=DEPTH).rev().map(lost).collect::<Vec<_>>());
 }
+
+/// Two directories are moved into each other in turn, always before they are looked at.
+#[test]
+fn a_directory_that_is_moved_into_itself_is_not_walked_again() {
+    let scratch = tempfile::tempdir().unwrap();
+    let root = scratch.path();
+    for name in ["A", "B"] {
+        fs::create_dir_all(root.join(name).join("z")).unwrap();
+        fs::write(root.join(name).join("a"), "").unwrap();
+    }
+    let everything = Selection::everything();
+    let mut walk = walk(root, &everything);
+    walk.by_ref().find(|item| told(item) == "A/a").unwrap();
+    fs::rename(root.join("B"), root.join("A/z")).unwrap();
+    walk.by_ref().find(|item| told(item) == "A/z/a").unwrap();
+    fs::rename(root.join("A/z"), root.join("B")).unwrap();
+    fs::rename(root.join("A"), root.join("B/z")).unwrap();
+    let found: Vec<String> = walk.take(20).map(|item| told(&item)).collect();
+    assert_eq!(found.first().map(String::as_str), Some("A/z/z"));
+    assert!(found.get(1).is_some_and(|told| told.contains("unlistable A/z/z: it was moved into itself")), "{found:?}");
+    assert!(found.len() < 20, "{found:?}");
+}

@@ -51,7 +51,7 @@ pub fn estimate(
         gone: Need::default(),
         largest: Need::default(),
     };
-    for item in Walk::new(Arc::clone(root), selection, None) {
+    for item in Walk::new(Arc::clone(root), selection, None).without_caches() {
         match item {
             Item::Found(found) => sums.found(&found)?,
             Item::Unreadable(path, _) | Item::Unlistable(path, _) => {

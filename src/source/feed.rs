@@ -161,6 +161,9 @@ impl Feeder<'_> {
     }
 
     fn found(&mut self, found: Found, previous: Option<Entry>) -> Result<(), Halt> {
+        if found.cache {
+            self.monitor.note(&format!("{}: a cache, by its CACHEDIR.TAG; what is in it is left out", found.path));
+        }
         if found.foreign {
             self.monitor.note(&format!("{}: another file system is mounted here; it is not entered", found.path));
             self.carrying = Some(found.path.clone());

@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub of_mirror: Option<&'a Fidelity>,
     /// Asked, in path order, whether a path is to be looked at at all.
     pub filter: Option<Box<Filter<'a>>>,
+    /// Whether caches that say so of themselves are passed over.
+    pub without_caches: bool,
     /// How the store wants files cut.
     pub chunker: Chunker,
 }
@@ -112,7 +114,8 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
                 carrying: None,
                 skipping: None,
             };
-            feeder.run(Walk::new(request.root, request.selection, request.filter))
+            let walk = Walk::new(request.root, request.selection, request.filter);
+            feeder.run(if request.without_caches { walk.without_caches() } else { walk })
         };
         let feeder = start().spawn_scoped(scope, feeder).map_err(no_thread)?;
         let mut parcels = parcels_out;

@@ -12,18 +12,19 @@ use super::plan::Action;
 use super::publish::{Publisher, Trust};
 use super::stage::{self, Stage, Waiting};
 use super::{Error, Partial};
-use crate::entry::{ChunkRef, Content, Extent, Node, Time};
+use crate::entry::{ChunkRef, Content, Entry, Extent, Node, Time};
 use crate::fs::dir::Dir;
 use crate::fs::fidelity::Fidelity;
 use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES, PUBLISH_PATHS, STAGE_GROUP};
 use crate::manifest;
 use crate::monitor::Monitor;
+use crate::path::RelPath;
 use crate::scan::selection::Selection;
 use crate::store;
 use crate::store::chunks::ChunkSource;
 use rayon::iter::{ParallelBridge, ParallelIterator};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -80,7 +81,15 @@ pub fn apply(
         kept: HashSet::new(),
         absent: HashSet::new(),
     };
-    let mut applier = Applier { stage: &stage, publisher, chunks, fidelity, monitor, done: Applied::default() };
+    let mut applier = Applier {
+        stage: &stage,
+        publisher,
+        chunks,
+        fidelity,
+        monitor,
+        done: Applied::default(),
+        beyond: HashMap::new(),
+    };
     let mut batch = Vec::new();
     let (mut bytes, mut held) = (0, 0);
     for action in actions {
@@ -95,7 +104,13 @@ pub fn apply(
         }
     }
     applier.batch(&batch)?;
-    let Applier { publisher, mut done, .. } = applier;
+    let Applier { publisher, mut done, beyond, .. } = applier;
+    if let Some((path, why)) = beyond.iter().next() {
+        monitor.note(&format!(
+            "{} names cannot be on this file system, such as {path} ({why}): the store has them",
+            beyond.len()
+        ));
+    }
     let (failures, partial) = publisher.finish();
     if let Some(first) = &partial.first {
         monitor.note(&format!(
@@ -119,6 +134,8 @@ struct Staged {
     any_file: bool,
     /// Numbers of the actions whose object could not be made.
     unmade: HashSet<usize>,
+    /// Numbers of those that this file system cannot hold, and what it says.
+    beyond: HashMap<usize, String>,
     /// What was made with a part of its metadata.
     partial: Partial,
 }
@@ -127,6 +144,7 @@ impl Staged {
     fn and(mut self, other: Self) -> Self {
         self.any_file |= other.any_file;
         self.unmade.extend(other.unmade);
+        self.beyond.extend(other.beyond);
         self.partial = self.partial.and(other.partial);
         self
     }
@@ -139,6 +157,8 @@ struct Applier<'a> {
     fidelity: &'a Fidelity,
     monitor: &'a dyn Monitor,
     done: Applied,
+    /// What the tree cannot hold, and why.
+    beyond: HashMap<RelPath, String>,
 }
 
 impl Applier<'_> {
@@ -155,12 +175,31 @@ impl Applier<'_> {
         for (number, action) in actions.iter().enumerate() {
             if staged.unmade.contains(&number) {
                 self.publisher.absent.insert(action.path().clone());
+            } else if let Some(why) = staged.beyond.get(&number).or(self.beyond_of(action)) {
+                let why = why.clone();
+                self.go_without(&making, number, action, why);
             } else {
                 // The folder was renamed, and is the same.
                 self.publish(&making, number, action);
             }
         }
         self.stage.end()
+    }
+
+    /// What the file system says of that of which this is a further name, if it cannot hold it.
+    fn beyond_of(&self, action: &Action) -> Option<&String> {
+        match action {
+            Action::Link { new: Entry { node: Node::HardLink { leader }, .. }, .. } => self.beyond.get(leader),
+            _ => None,
+        }
+    }
+
+    /// The tree cannot hold what shall be there: it has nothing there, and the store has it.
+    fn go_without(&mut self, ready: &Dir, number: usize, action: &Action, why: String) {
+        self.beyond.insert(action.path().clone(), why);
+        if let Action::Put { old: Some(old), .. } | Action::Link { old: Some(old), .. } = action {
+            self.publish(ready, number, &Action::Remove { old: old.clone() });
+        }
     }
 
     /// Makes aside what the batch puts into the tree. What the store cannot give, or this file system cannot hold, is reported and left out: the
@@ -180,6 +219,9 @@ impl Applier<'_> {
                             if !is_whole {
                                 staged.partial.note(&new.path);
                             }
+                        }
+                        Err(Error::Beyond(e)) => {
+                            staged.beyond.insert(number, e.to_string());
                         }
                         Err(e) => {
                             let why = why_left_out(e)?;

@@ -7,6 +7,7 @@ use crate::fs::content::write_at;
 use crate::fs::dir::Dir;
 use crate::fs::fidelity::Fidelity;
 use crate::fs::meta::{At, Kind};
+use crate::fs::probe::is_beyond;
 use crate::fs::sync::Durability;
 use crate::manifest::extents;
 use crate::store::chunks::ChunkReader;
@@ -27,18 +28,11 @@ impl<E: Into<Error>> From<E> for Failure {
     }
 }
 
-/// What the kernel says of one object that this file system cannot hold, or we may not make; anything else is wrong with the disk itself.
-const OF_ONE_OBJECT: [Errno; 9] = [
-    Errno::PERM,
-    Errno::ACCESS,
-    Errno::NOTSUP,
-    Errno::INVAL,
-    Errno::NAMETOOLONG,
-    Errno::FBIG,
-    Errno::OVERFLOW,
-    Errno::NODEV,
-    Errno::RANGE,
-];
+/// What the kernel says of one object that we may not make; anything else, but for what is beyond the file system, is wrong with the disk itself.
+const FORBIDDEN: [Errno; 2] = [Errno::PERM, Errno::ACCESS];
+
+/// A file that is longer is tried for its length first: not all of it is to be written before that turns out to be too much.
+const HUGE: u64 = 1 << 40;
 
 /// Makes the objects of one batch.
 pub(super) struct Maker<'a> {
@@ -62,7 +56,8 @@ impl Maker<'_> {
             let _gone = Waiting { dir: self.making, name }.discard();
             match failure {
                 Failure::Read(e) => e,
-                Failure::Write(e) if is_of_one_object(&e) => Error::Object(e),
+                Failure::Write(e) if is_beyond(&e) => Error::Beyond(e),
+                Failure::Write(e) if is_forbidden(&e) => Error::Object(e),
                 Failure::Write(source) => {
                     Error::Stage { stage: self.stage.path().to_owned(), path: entry.path.clone(), source }
                 }
@@ -74,7 +69,7 @@ impl Maker<'_> {
         let Node::File { size, content } = &entry.node else { return Ok(true) };
         let file = self.making.create_file(name).map_err(Failure::Write)?;
         // Before the first byte: xfs sets room aside behind a file that grows, and would fill the holes with it.
-        if may_have_holes(content) {
+        if may_have_holes(content) || *size > HUGE {
             file.set_len(*size).map_err(Failure::Write)?;
         }
         let mut at = 0_u64;
@@ -130,6 +125,6 @@ fn may_have_holes(content: &Content) -> bool {
     }
 }
 
-fn is_of_one_object(e: &io::Error) -> bool {
-    e.raw_os_error().is_some_and(|n| OF_ONE_OBJECT.iter().any(|errno| errno.raw_os_error() == n))
+fn is_forbidden(e: &io::Error) -> bool {
+    e.raw_os_error().is_some_and(|n| FORBIDDEN.iter().any(|errno| errno.raw_os_error() == n))
 }

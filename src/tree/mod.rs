@@ -55,9 +55,12 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
-    /// An object that the file system of the tree cannot hold, or that we may not make there; the rest is not held back by it.
+    /// An object that we may not make in the tree; the rest is not held back by it.
     #[error("{0}")]
     Object(io::Error),
+    /// An object that the file system of the tree cannot hold, whoever makes it: it stays in the store.
+    #[error("{0}")]
+    Beyond(io::Error),
     /// Something that was found in the tree could be neither left there nor removed.
     #[error(
         "what was found in the tree in place of a known file lies in {0}/ready now: nothing was lost; run the same command again, which takes it \

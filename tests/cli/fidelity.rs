@@ -166,3 +166,99 @@ fn a_restore_leaves_names_outside_of_it_as_they_are() {
     assert_eq!(facts(&site.path("beside")), (0o755, 1_000_000_000));
     assert_eq!(fs::read(site.src("e/other")).unwrap(), b"one");
 }
+
+#[test]
+fn what_is_in_a_cache_is_left_out_and_named() {
+    const SIGNATURE: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# by a test";
+    let site = Site::new();
+    for folder in ["d/cache", "d/sub/cache", "d/no-cache", "d/late"] {
+        site.write(format!("{folder}/content"), folder);
+        site.write(format!("{folder}/below/content"), folder);
+    }
+    site.write("d/cache/CACHEDIR.TAG", SIGNATURE);
+    site.write("d/sub/cache/CACHEDIR.TAG", SIGNATURE);
+    site.write("d/no-cache/CACHEDIR.TAG", "Signature: of something else");
+    // What the operator named is no cache, whatever lies in it.
+    site.write("d/CACHEDIR.TAG", SIGNATURE);
+    let told = ["d/cache: a cache", "d/sub/cache: a cache"];
+    site.run("-backup --init data").ended(0).warns(&told);
+    let there = |path: &str| site.mirror(path).exists();
+    assert!(there("d/cache/CACHEDIR.TAG") && !there("d/cache/content") && !there("d/sub/cache/below"));
+    assert!(there("d/no-cache/below/content") && there("d/late/content"));
+    site.run("-backup data").ended(0).warns(&told).says(&[" 0 written", " 0 removed"]);
+    site.run("-check data").ended(0);
+    // What becomes a cache goes from the mirror, and is in the store.
+    site.write("d/late/CACHEDIR.TAG", SIGNATURE);
+    site.run("-backup data").ended(0).says(&[" 3 removed"]);
+    site.run("-backup data").ended(0).says(&[" 0 written", " 0 removed"]);
+    // On the mirror a cache is somebody's doing like anything else.
+    fs::write(site.mirror("d/cache/new"), "by hand").unwrap();
+    site.run("-backup data").ended(3).warns(&["d/cache/new"]);
+    site.run("-approve data").ended(0);
+    fs::remove_dir_all(site.src("d/late")).unwrap();
+    site.run("-restore data d/late --snapshot 2").ended(0);
+    assert_eq!(fs::read_to_string(site.src("d/late/below/content")).unwrap(), "d/late");
+    // A restore leaves a cache as it is where the snapshot has nothing to say of it.
+    site.run("-restore data").ended(0);
+    assert!(site.src("d/cache/content").exists());
+}
+
+/// Targets that are too long for xfs, and devices with numbers that it has no bits for, keep back nothing else, and are missed by nobody.
+#[test]
+fn what_a_mirror_cannot_hold_at_all_is_in_the_store() {
+    let site = Site::new();
+    let _source = Disk::new(&site.src(""), 64, "mkfs.ext4 -q -b 4096");
+    let _mirror = Disk::new(&site.mirror(""), 400, "mkfs.xfs -q");
+    site.write("d/file", "content");
+    site.write("d/was-file", "a link tomorrow");
+    let long = "x".repeat(3000);
+    std::os::unix::fs::symlink(&long, site.src("d/link")).unwrap();
+    fs::hard_link(site.src("d/link"), site.src("d/second")).unwrap();
+    let number = rustix::fs::makedev(1000, 300_000);
+    mknodat(CWD, site.src("d/device"), FileType::BlockDevice, Mode::RUSR, number).unwrap();
+    site.run("-backup --init data").ended(0).warns(&["3 names cannot be on this file system", "the store has them"]);
+    assert_eq!(fs::read(site.mirror("d/file")).unwrap(), b"content");
+    nothing_to_do(&site);
+    fs::remove_file(site.src("d/was-file")).unwrap();
+    std::os::unix::fs::symlink(&long, site.src("d/was-file")).unwrap();
+    site.run("-backup data").ended(0).warns(&["4 names cannot be on this file system"]).says(&[" 1 removed"]);
+    nothing_to_do(&site);
+    let place = site.src("restored");
+    site.run_words(&["-restore", "data", "--to", place.to_str().unwrap()]).ended(0);
+    same(&site.source_tree(), &tree(&place, &["d"]), "what was restored");
+    // What somebody did besides is seen, and only that.
+    fs::write(site.mirror("d/by-hand"), "").unwrap();
+    site.run("-backup data").ended(3).warns(&["1 added, 0 changed, 0 removed"]);
+}
+
+/// What somebody did to the metadata of a mirror is not put right without a word because the source has it, too, in part.
+#[test]
+fn other_metadata_on_a_mirror_hold_the_run() {
+    let site = Site::new();
+    for name in ["list", "attribute", "mode"] {
+        site.write(format!("d/{name}"), name);
+    }
+    let list = |entries: &str, path: &Path| {
+        assert!(Command::new("setfacl").args(["-m", entries]).arg(path).status().unwrap().success());
+    };
+    list("u:1:rw", &site.src("d/list"));
+    set_xattr(&site.src("d/attribute"), "user.note", b"x");
+    set_mode(&site.src("d/mode"), 0o4755);
+    site.init();
+    for (name, change) in [
+        (
+            "list",
+            (|path: &Path| {
+                Command::new("setfacl").args(["-m", "u:1:-,u:7:rw,m::rw"]).arg(path).status().map(drop).unwrap()
+            }) as fn(&Path),
+        ),
+        ("attribute", |path| rustix::fs::lremovexattr(path, "user.note").unwrap()),
+        ("mode", |path| set_mode(path, 0o755)),
+    ] {
+        change(&site.mirror("d").join(name));
+        site.run("-check data").ended(2);
+        site.run("-backup data").ended(3).warns(&[&format!("d/{name} (other owner, mode, time or attributes)")]);
+        site.run("-approve data").ended(0);
+        site.mirror_equals_source();
+    }
+}

@@ -71,6 +71,7 @@ fn holes_stay_holes_on_a_mirror_and_no_hole_is_content() {
     let site = Site::new();
     let _source = Disk::new(&site.src(""), 400, "mkfs.xfs -q");
     let _mirror = Disk::new(&site.mirror(""), 400, "mkfs.xfs -q");
+    fs::create_dir(site.src("d")).unwrap();
     sparse(&site.src("d/large"), 13, 777_777, 9_999_999);
     sparse(&site.src("d/small"), 5, 50_000, 400_000);
     sparse(&site.src("d/listed"), 1100, 20_000, 30_000_000);
@@ -108,9 +109,9 @@ fn files_that_are_longer_together_than_a_number_are_counted_as_far_as_it_goes() 
         fs::create_dir_all(site.src("d")).unwrap();
         fs::File::create(site.src(format!("d/{length}"))).unwrap().set_len(length).unwrap();
     }
-    let nights = [site.init(), site.night()];
+    site.run("-backup --init data").ended(0).in_peace();
+    site.run("-backup data").ended(0).says(&[" 0 written"]);
     site.run("-check data --data").ended(0).in_peace();
-    assert_eq!(nights[0].tree, nights[1].tree);
     let length = site.mirror(format!("d/{}", i64::MAX)).metadata().unwrap().len();
     assert_eq!(length, i64::MAX.unsigned_abs());
 }

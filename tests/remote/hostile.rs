@@ -39,6 +39,7 @@ fn everything(hosts: &Hosts) -> Result<(), Any> {
         trust: parent.as_ref().map_or(Trust::Nothing, |record| Trust::Identity(record.time)),
         of_mirror: None,
         filter: None,
+        without_caches: false,
         chunker: mirror.chunker(),
     };
     let taken = take(request, mirror.as_ref(), &Silent)?;
