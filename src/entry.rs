@@ -5,6 +5,7 @@
 use crate::id::Id;
 use crate::path::RelPath;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A point in time as the file system has it: seconds since 1970-01-01 UTC, which may be negative, and nanoseconds after them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -181,4 +182,13 @@ impl Entry {
     pub fn same_in_tree(&self, other: &Self) -> bool {
         self.node == other.node && self.meta == other.meta
     }
+}
+
+/// Paths of a tree that was looked at which are not what their entries alone say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// First names of what has further names outside of what was looked at.
+    pub shared: BTreeSet<RelPath>,
+    /// What has an entry and is not there, because the tree cannot hold it.
+    pub absent: BTreeSet<RelPath>,
 }

@@ -182,7 +182,7 @@ fn what_a_tree_is_made_of_is_read_about_in_the_order_that_was_told() {
     let selection = Selection::everything();
     let cursor = Cursor::new(taken.root, listener.store.reader().unwrap()).unwrap();
     let fidelity = Fidelity::assumed();
-    let scope = Scope { selection: &selection, delete: true, shared: &taken.shared, fidelity: &fidelity };
+    let scope = Scope { selection: &selection, delete: true, apart: &taken.apart, fidelity: &fidelity };
     let plan = Plan::new(Diff::new(None, Some(cursor)), scope);
     let root = Dir::open(&made).unwrap();
     let target = Target {

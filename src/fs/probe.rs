@@ -5,6 +5,7 @@ use super::fidelity::{ALL_TIMES, Fidelity, SAMPLES, Times};
 use super::meta::At;
 use super::stat::Stat;
 use crate::entry::{Node, Time, Xattr};
+use crate::path::NAME_MAX;
 use rustix::fs::{FileType, Gid, Uid};
 use rustix::io::Errno;
 use std::fs::File;
@@ -48,7 +49,8 @@ pub fn makes(folder: &Dir, node: &Node) -> bool {
         !is_beyond(made)
     };
     match node {
-        // Every file system has files of this length.
+        // Every file system has files of this length, and such targets.
+        Node::Symlink { target } if target.len() <= NAME_MAX => true,
         Node::File { size, .. } if *size <= i32::MAX.unsigned_abs().into() => true,
         Node::File { size, .. } => {
             let sized = |file: File| file.set_len(*size);

@@ -7,7 +7,7 @@ use super::look::{self, Look, Roots, scope};
 use super::service::{Draft, MirrorService};
 use super::verify::{self, Verified};
 use crate::chunk::cut::Chunker;
-use crate::entry::{ChunkRef, Entry, Time};
+use crate::entry::{ChunkRef, Time};
 use crate::format::pack::BlockKind;
 use crate::format::role::{Role, State};
 use crate::format::snapshot::Record;
@@ -20,7 +20,7 @@ use crate::manifest::diff::Diff;
 use crate::monitor::{Monitor, Phase};
 use crate::path::{RelPath, shown_path};
 use crate::scan::selection::Selection;
-use crate::source::snapshot::{Request, Trust, take};
+use crate::source::snapshot::{OfMirror, Request, Trust, take};
 use crate::store::Store;
 use crate::store::block::Block;
 use crate::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource, ChunkStore};
@@ -145,7 +145,7 @@ impl LocalMirror {
     fn plan<'s>(&'s self, look: &'s Look, to: ChunkRef, selection: &'s Selection) -> Result<Plan<'s, Diff<'s>>, Error> {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, self.store.reader()?)?);
         let diff = Diff::new(Some(cursor(look.taken.root)?), Some(cursor(to)?));
-        Ok(Plan::new(diff, scope(selection, &look.taken.shared, &look.fidelity)))
+        Ok(Plan::new(diff, scope(selection, &look.taken.apart, &look.fidelity)))
     }
 
     /// Looks at the tree through any store; with `all`, every file is read whatever its times say.
@@ -161,12 +161,13 @@ impl LocalMirror {
         // Of a store that has lost packs nobody knows without reading whether it has what is on the tree.
         let trust = if all || self.store.has_lost() { Trust::Nothing } else { Trust::Before(self.state().1) };
         let fidelity = probe::fidelity(&self.root);
+        let folder = Dir::open(self.home.root()).map_err(|e| FsError::new("open", self.home.root(), e))?;
         let request = Request {
             root: Arc::clone(&self.root),
             selection,
             parent: left,
             trust,
-            of_mirror: Some(&fidelity),
+            of_mirror: Some(OfMirror { fidelity: &fidelity, folder: &folder }),
             filter: None,
             without_caches: false,
             chunker: self.chunker(),
@@ -177,11 +178,9 @@ impl LocalMirror {
         let drift = if self.state().0 == State::Empty {
             look::Drift::default()
         } else {
-            let scope = scope(selection, &taken.shared, &fidelity);
-            let folder = Dir::open(self.home.root()).ok();
-            let is_beyond = |entry: &Entry| folder.as_ref().is_some_and(|folder| !probe::makes(folder, &entry.node));
+            let scope = scope(selection, &taken.apart, &fidelity);
             let roots = Roots { left, coming, interrupted: coming.is_some(), found: taken.root };
-            look::drift(store, roots, scope, &is_beyond, tell)?
+            look::drift(store, roots, scope, tell)?
         };
         Ok(Look { taken, began, drift, fidelity, recorded: None })
     }

@@ -5,7 +5,7 @@
 //! it was made from.
 
 use super::Error;
-use crate::entry::{ChunkRef, Entry, Node, Time, Xattr};
+use crate::entry::{Apart, ChunkRef, Entry, Node, Time, Xattr};
 use crate::fs::fidelity::Fidelity;
 use crate::manifest::cursor::{Cursor, find};
 use crate::manifest::diff::{Change, Diff};
@@ -15,7 +15,6 @@ use crate::source::snapshot::Taken;
 use crate::store::chunks::ChunkSource;
 use crate::tree::plan::Scope;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::fmt;
 
 /// The state of a mirror tree.
@@ -42,9 +41,7 @@ pub struct Drift {
     pub changed: u64,
     /// Names that are gone.
     pub removed: u64,
-    /// What is not there because it cannot be.
-    pub beyond: BTreeSet<RelPath>,
-    /// The first few of what was changed, each with what happened.
+    /// The first few of them, each with what happened.
     pub samples: Vec<(RelPath, Difference)>,
 }
 
@@ -104,8 +101,8 @@ impl Drift {
 }
 
 /// A mirror is made to hold all of its target, and nothing else.
-pub fn scope<'a>(selection: &'a Selection, shared: &'a BTreeSet<RelPath>, fidelity: &'a Fidelity) -> Scope<'a> {
-    Scope { selection, delete: true, shared, fidelity }
+pub fn scope<'a>(selection: &'a Selection, apart: &'a Apart, fidelity: &'a Fidelity) -> Scope<'a> {
+    Scope { selection, delete: true, apart, fidelity }
 }
 
 /// The manifests that tell whose doing it is what is on a tree.
@@ -121,13 +118,11 @@ pub struct Roots {
     pub found: ChunkRef,
 }
 
-/// What was changed by someone else: what is as in the manifest that the tree was left with, or in the one that is coming, is our own doing, and what
-/// is beyond its file system is not missed.
+/// What was changed by someone else: what is as in the manifest that the tree was left with, or in the one that is coming, is our own doing.
 pub fn drift(
     chunks: &dyn ChunkSource,
     Roots { left, coming, interrupted, found }: Roots,
     scope: Scope<'_>,
-    is_beyond: &dyn Fn(&Entry) -> bool,
     tell: &mut dyn FnMut(&RelPath, Difference),
 ) -> Result<Drift, Error> {
     let mut drift = Drift::default();
@@ -141,10 +136,6 @@ pub fn drift(
         let Change { old, new } = change?;
         let Some(path) = new.as_ref().or(old.as_ref()).map(|entry| entry.path.clone()) else { continue };
         if scope.selection.standing(&path) != Standing::Inside || is_same(old.as_ref(), new.as_ref(), scope.fidelity) {
-            continue;
-        }
-        if new.is_none() && was.is_some_and(|was| was.lacks(old.as_ref(), scope.fidelity, is_beyond)) {
-            drift.beyond.insert(path);
             continue;
         }
         // It may be there for what EXCLUDE names in it; what else is in it comes by itself.
@@ -185,12 +176,6 @@ struct Side<'a> {
 impl Side<'_> {
     fn find(&self, path: &RelPath) -> Result<Option<Entry>, Error> {
         Ok(find(self.root, self.chunks.reader()?, path)?)
-    }
-
-    /// Whether this entry, of this side, is of a kind that the tree cannot have.
-    fn lacks(&self, entry: Option<&Entry>, fidelity: &Fidelity, is_beyond: &dyn Fn(&Entry) -> bool) -> bool {
-        let file = |entry: &Entry| self.file(entry).ok().flatten();
-        entry.and_then(file).is_some_and(|file| !fidelity.makes(&file.node) || is_beyond(&file))
     }
 
     /// A further name of a file as that file.

@@ -195,8 +195,7 @@ impl Night<'_> {
         Ok(look::drift(
             chunks,
             Roots { left: Some(left), coming: Some(to), interrupted: false, found: look.taken.root },
-            look::scope(&self.run.selection, &look.taken.shared, &look.fidelity),
-            &|entry| look.drift.beyond.contains(&entry.path),
+            look::scope(&self.run.selection, &look.taken.apart, &look.fidelity),
             &mut |_, _| {},
         )?)
     }
@@ -238,7 +237,7 @@ impl Night<'_> {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, dry.reader()?)?);
         let plan = Plan::new(
             Diff::new(Some(cursor(from)?), Some(cursor(taken.root)?)),
-            look::scope(&self.run.selection, &look.taken.shared, &look.fidelity),
+            look::scope(&self.run.selection, &look.taken.apart, &look.fidelity),
         );
         let survey = survey(plan, dry.reader()?.as_mut())?;
         Ok(Report::Dry { taken, survey, reasons })

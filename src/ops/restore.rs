@@ -261,7 +261,7 @@ impl Run<'_> {
     ) -> Result<impl Iterator<Item = Result<Action, crate::manifest::Error>> + 's, Error> {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, store.reader()?)?);
         let (selection, delete) = (&self.selection, self.options.delete);
-        let scope = Scope { selection, delete, shared: &now.shared, fidelity: &self.fidelity };
+        let scope = Scope { selection, delete, apart: &now.apart, fidelity: &self.fidelity };
         let diff = Diff::new(Some(cursor(now.root)?), Some(cursor(self.record.root)?));
         Ok(Plan::new(Relink::new(diff, &self.selection, store, self.record.root), scope))
     }

@@ -11,7 +11,7 @@ use super::read::{self, Streamer};
 use super::replica::Replica;
 use super::snapshot::Trust;
 use crate::chunk::cut::Cutter;
-use crate::entry::{CARRIED_FORWARD, Entry, Node};
+use crate::entry::{Apart, CARRIED_FORWARD, Entry, Node};
 use crate::fs::dir::Dir;
 use crate::limits::{BATCH_BYTES, BATCH_ENTRIES, BATCH_FOLDERS, SMALL_FILE};
 use crate::manifest::cursor::Cursor;
@@ -40,6 +40,10 @@ pub(super) struct Feeder<'a> {
     pub(super) carrying: Option<RelPath>,
     /// Below this folder, which has no entry, nothing can have one.
     pub(super) skipping: Option<RelPath>,
+    /// The directory that was met last: it, and those above it, are there.
+    pub(super) inside: RelPath,
+    /// What a mirror cannot hold, and what its manifest has all the same.
+    pub(super) absent: BTreeSet<RelPath>,
 }
 
 /// What is known of an inode with several names.
@@ -85,8 +89,8 @@ impl<E: Into<Error>> From<E> for Halt {
 }
 
 impl Feeder<'_> {
-    /// Sends everything that the walk finds; gives the first names of what has others elsewhere.
-    pub(super) fn run(mut self, walk: Walk<'_>) -> Result<BTreeSet<RelPath>, Halt> {
+    /// Sends everything that the walk finds; gives what the entries do not say.
+    pub(super) fn run(mut self, walk: Walk<'_>) -> Result<Apart, Halt> {
         for item in walk {
             let path = match &item {
                 Item::Found(found) => &found.path,
@@ -116,7 +120,7 @@ impl Feeder<'_> {
         self.advance(None)?;
         self.flush()?;
         let shared = self.leaders.into_values().filter(|leader| leader.elsewhere > 0);
-        Ok(shared.map(|leader| leader.path).collect())
+        Ok(Apart { shared: shared.map(|leader| leader.path).collect(), absent: self.absent })
     }
 
     /// Whoever cannot see the root, or what leads from there to the selected part, has seen nothing: that is no tree to compare with another.
@@ -139,6 +143,11 @@ impl Feeder<'_> {
             if path == Some(&entry.path) {
                 return Ok(Some(entry));
             }
+            if self.cannot_be_there(&entry) {
+                self.absent.insert(entry.path.clone());
+                self.wait(Waiting::Piece(Piece::Ready(entry)))?;
+                continue;
+            }
             let carried = self.carrying.as_ref().is_some_and(|top| entry.path.is_below(top));
             if carried && self.selection.standing(&entry.path) == Standing::Inside {
                 // On a mirror this is not a loss to be marked: what cannot be seen is as it was left, or is found out by who changes it.
@@ -146,6 +155,17 @@ impl Feeder<'_> {
                 self.wait(Waiting::Piece(Piece::Ready(entry)))?;
             }
         }
+    }
+
+    /// Whether it is no wonder that a mirror does not have this.
+    fn cannot_be_there(&self, entry: &Entry) -> bool {
+        let Some(replica) = self.replica else { return false };
+        let parent = entry.path.parent().unwrap_or_default();
+        let is_beyond = match &entry.node {
+            Node::HardLink { leader } => self.absent.contains(leader),
+            node => !replica.makes(node),
+        };
+        is_beyond && self.inside.is_within(&parent) && self.selection.standing(&entry.path) == Standing::Inside
     }
 
     /// Whether the parent has anything below a path that it was moved to.
@@ -161,6 +181,9 @@ impl Feeder<'_> {
     }
 
     fn found(&mut self, found: Found, previous: Option<Entry>) -> Result<(), Halt> {
+        if self.replica.is_some() && found.stat.is_directory() {
+            self.inside.clone_from(&found.path);
+        }
         if found.cache {
             self.monitor.note(&format!("{}: a cache, by its CACHEDIR.TAG; what is in it is left out", found.path));
         }

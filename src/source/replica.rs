@@ -1,19 +1,18 @@
 //! A tree that we made from a manifest, looked at again (floor 3): what is in it as far as it can be there is what it was made from.
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Node};
 use crate::fs::dir::Dir;
 use crate::fs::fidelity::Fidelity;
 use crate::fs::probe;
 use crate::fs::stat::Stat;
-use std::sync::Arc;
 
 /// A mirror.
 #[derive(Debug)]
 pub(super) struct Replica<'a> {
     /// What it can hold.
     pub(super) fidelity: &'a Fidelity,
-    /// Its root.
-    pub(super) root: Arc<Dir>,
+    /// A folder of ours on its file system.
+    pub(super) folder: &'a Dir,
 }
 
 impl Replica<'_> {
@@ -33,8 +32,13 @@ impl Replica<'_> {
             return false;
         }
         let mut held = old.clone();
-        held.meta.xattrs = probe::xattrs(&self.root, &old.meta.xattrs, self.fidelity).unwrap_or_default();
+        held.meta.xattrs = probe::xattrs(self.folder, &old.meta.xattrs, self.fidelity).unwrap_or_default();
         self.fidelity.is_same(&held, found)
+    }
+
+    /// Whether it can have this at all.
+    pub(super) fn makes(&self, node: &Node) -> bool {
+        self.fidelity.makes(node) && probe::makes(self.folder, node)
     }
 
     /// Whether mode and time of what is there are as they can be.

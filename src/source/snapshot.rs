@@ -9,7 +9,7 @@ use super::lane::lane;
 use super::read::Streamer;
 use super::replica::Replica;
 use crate::chunk::cut::{Chunker, Cutter};
-use crate::entry::{ChunkRef, Time};
+use crate::entry::{Apart, ChunkRef, Time};
 use crate::format::snapshot::Totals;
 use crate::fs::dir::{Dir, max_open};
 use crate::fs::fidelity::Fidelity;
@@ -35,14 +35,23 @@ pub struct Request<'a> {
     pub parent: Option<ChunkRef>,
     /// What is enough to take over an entry of the parent unread.
     pub trust: Trust,
-    /// If the tree is a mirror, what it can hold: what is as the parent says, as far as that, keeps the parent's entry, identity and all.
-    pub of_mirror: Option<&'a Fidelity>,
+    /// If the tree is a mirror: what is as the parent says, as far as it can be there, keeps the parent's entry, identity and all.
+    pub of_mirror: Option<OfMirror<'a>>,
     /// Asked, in path order, whether a path is to be looked at at all.
     pub filter: Option<Box<Filter<'a>>>,
     /// Whether caches that say so of themselves are passed over.
     pub without_caches: bool,
     /// How the store wants files cut.
     pub chunker: Chunker,
+}
+
+/// What is to be known of a mirror to tell what was done to it.
+#[derive(Clone, Copy, Debug)]
+pub struct OfMirror<'a> {
+    /// What it can hold.
+    pub fidelity: &'a Fidelity,
+    /// A folder of ours on its file system, where that can be tried.
+    pub folder: &'a Dir,
 }
 
 /// When an entry of the parent manifest is taken over unread. Kind, size, mtime and mode must be as they were in any case.
@@ -68,9 +77,9 @@ pub struct Taken {
     pub users: BTreeSet<u32>,
     /// Groups that occur.
     pub groups: BTreeSet<u32>,
-    /// First names of what has further names outside of what was looked at. Known to who looked only.
+    /// What the entries do not say. Known to who looked only.
     #[serde(skip)]
-    pub shared: BTreeSet<RelPath>,
+    pub apart: Apart,
 }
 
 /// Reads the tree and puts what is new into the store.
@@ -89,7 +98,7 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
         None => Ok(None),
     };
     let blocks = Blocks::new(store, blocks_in, Arc::clone(&in_flight));
-    let replica = request.of_mirror.map(|fidelity| Replica { fidelity, root: Arc::clone(&request.root) });
+    let replica = request.of_mirror.map(|OfMirror { fidelity, folder }| Replica { fidelity, folder });
     let replica = replica.as_ref();
     let mut assembler = Assembler::new(blocks, monitor, &in_parent, replica);
     std::thread::scope(|scope| {
@@ -113,6 +122,8 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
                 leaders: HashMap::new(),
                 carrying: None,
                 skipping: None,
+                inside: RelPath::root(),
+                absent: BTreeSet::new(),
             };
             let walk = Walk::new(request.root, request.selection, request.filter);
             feeder.run(if request.without_caches { walk.without_caches() } else { walk })
@@ -123,10 +134,10 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
         // On an error the lane is closed here, so that the feeder stops.
         drop(parcels);
         let fed = feeder.join().unwrap_or(Err(Halt::Error(store::Error::Gone("the feeder died").into())));
-        let (failure, shared) = match (assembled, fed) {
-            (Err(e), _) | (Ok(()), Err(Halt::Error(e))) => (Some(e), BTreeSet::new()),
-            (Ok(()), Err(Halt::Closed)) => (None, BTreeSet::new()),
-            (Ok(()), Ok(shared)) => (None, shared),
+        let (failure, apart) = match (assembled, fed) {
+            (Err(e), _) | (Ok(()), Err(Halt::Error(e))) => (Some(e), Apart::default()),
+            (Ok(()), Err(Halt::Closed)) => (None, Apart::default()),
+            (Ok(()), Ok(apart)) => (None, apart),
         };
         // Either way the assembler goes, and with it the lane that the writer waits on.
         let assembled = if let Some(e) = failure {
@@ -140,7 +151,7 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
         let new_bytes = written?;
         assembled.map(|(root, Outcome { totals, users, groups })| {
             let totals = Totals { new_bytes, ..totals };
-            Taken { root, totals, users, groups, shared }
+            Taken { root, totals, users, groups, apart }
         })
     })
 }

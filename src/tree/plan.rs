@@ -4,7 +4,7 @@
 //! until everything below it is gone.
 
 use super::need::Tally;
-use crate::entry::{Entry, Node};
+use crate::entry::{Apart, Entry, Node};
 use crate::fs::fidelity::Fidelity;
 use crate::fs::space::Need;
 use crate::manifest;
@@ -13,7 +13,7 @@ use crate::path::RelPath;
 use crate::scan::selection::{Selection, Standing};
 use crate::store::chunks::ChunkReader;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 /// One step.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,8 +84,8 @@ pub struct Scope<'a> {
     pub selection: &'a Selection,
     /// Whether what the wanted manifest does not have is removed.
     pub delete: bool,
-    /// First names of what has further names outside: those keep the metadata that they have.
-    pub shared: &'a BTreeSet<RelPath>,
+    /// What the entries of what is there do not say.
+    pub apart: &'a Apart,
     /// What the tree can hold: what it cannot is no difference.
     pub fidelity: &'a Fidelity,
 }
@@ -112,6 +112,9 @@ impl<'a, D: Iterator<Item = Result<Change, manifest::Error>>> Plan<'a, D> {
         loop {
             match self.diff.next()? {
                 Ok(mut change) => {
+                    if change.old.as_ref().is_some_and(|old| self.scope.apart.absent.contains(&old.path)) {
+                        change.old = None;
+                    }
                     if self.is_unmakeable(&change) {
                         change.new = None;
                     }
@@ -200,7 +203,8 @@ fn replace(old: Entry, new: Entry, scope: Scope<'_>) -> Option<Action> {
     if scope.fidelity.is_same(&old, &new) {
         return None;
     }
-    let is_shared = !new.is_directory() && scope.shared.contains(&old.path);
+    // Further names elsewhere keep the metadata that they have.
+    let is_shared = !new.is_directory() && scope.apart.shared.contains(&old.path);
     Some(if is_shared { put(new, Some(old)) } else { Action::Meta { new, old: Some(old) } })
 }
 
@@ -264,7 +268,7 @@ pub fn survey(
 #[cfg(test)]
 mod tests {
     use super::{Action, Plan, Scope};
-    use crate::entry::{Content, Entry, Identity, Meta, Node, Time};
+    use crate::entry::{Apart, Content, Entry, Identity, Meta, Node, Time};
     use crate::fs::fidelity::Fidelity;
     use crate::manifest::diff::Change;
     use crate::path::RelPath;
@@ -282,8 +286,9 @@ mod tests {
 
     fn steps(changes: Vec<(Option<Entry>, Option<Entry>)>, delete: bool) -> Vec<String> {
         let selection = Selection::everything();
-        let (fidelity, shared) = (Fidelity::assumed(), BTreeSet::from([RelPath::new("shared").unwrap()]));
-        let scope = Scope { selection: &selection, delete, shared: &shared, fidelity: &fidelity };
+        let shared = BTreeSet::from([RelPath::new("shared").unwrap()]);
+        let (fidelity, apart) = (Fidelity::assumed(), Apart { shared, ..Apart::default() });
+        let scope = Scope { selection: &selection, delete, apart: &apart, fidelity: &fidelity };
         let diff = changes.into_iter().map(|(old, new)| Ok(Change { old, new }));
         Plan::new(diff, scope)
             .map(|action| {
@@ -324,8 +329,8 @@ mod tests {
         let root = Some(entry("", Node::Directory));
         assert_eq!(steps(vec![(None, root.clone())], true), ["meta ."]);
         let selection = Selection::new([RelPath::new("a").unwrap()], &[]).unwrap();
-        let (fidelity, shared) = (Fidelity::assumed(), BTreeSet::new());
-        let scope = Scope { selection: &selection, delete: true, shared: &shared, fidelity: &fidelity };
+        let (fidelity, apart) = (Fidelity::assumed(), Apart::default());
+        let scope = Scope { selection: &selection, delete: true, apart: &apart, fidelity: &fidelity };
         let diff = [Ok(Change { old: None, new: root })].into_iter();
         assert_eq!(Plan::new(diff, scope).count(), 0);
     }
