@@ -15,6 +15,10 @@ use crate::store::chunks::ChunkReader;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
+/// The bits of a mode and the attribute that give rights to whoever runs a program.
+const SET_ID: u32 = 0o6000;
+const CAPABILITY: &[u8] = b"security.capability";
+
 /// One step.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
@@ -205,7 +209,17 @@ fn replace(old: Entry, new: Entry, scope: Scope<'_>) -> Option<Action> {
     }
     // Further names elsewhere keep the metadata that they have.
     let is_shared = !new.is_directory() && scope.apart.shared.contains(&old.path);
-    Some(if is_shared { put(new, Some(old)) } else { Action::Meta { new, old: Some(old) } })
+    Some(if is_shared || is_raised(&old, &new, scope.fidelity) {
+        put(new, Some(old))
+    } else {
+        Action::Meta { new, old: Some(old) }
+    })
+}
+
+/// Whether a program is to run with the rights of another owner than it has: that one may have it open, and still write to it.
+fn is_raised(old: &Entry, new: &Entry, fidelity: &Fidelity) -> bool {
+    let has_rights = new.meta.mode & SET_ID != 0 || new.meta.xattrs.iter().any(|xattr| xattr.name == CAPABILITY);
+    fidelity.owners && old.meta.uid != new.meta.uid && matches!(new.node, Node::File { .. }) && has_rights
 }
 
 /// What a plan amounts to.
@@ -341,6 +355,16 @@ mod tests {
         let changes =
             vec![(Some(file("alone")), Some(touched("alone"))), (Some(file("shared")), Some(touched("shared")))];
         assert_eq!(steps(changes, true), ["meta alone", "replace shared"]);
+    }
+
+    #[test]
+    fn a_program_that_gets_another_owner_and_rights_becomes_a_new_file() {
+        let owned = |path, mode, uid| Entry { meta: Meta { mode, uid, ..file(path).meta }, ..file(path) };
+        let change = |path, mode, uid| (Some(owned(path, 0o4755, 1000)), Some(owned(path, mode, uid)));
+        let changes = vec![change("plain", 0o755, 0), change("same", 0o6755, 1000), change("set-id", 0o4755, 0)];
+        let others_own = Fidelity::assumed().owners;
+        let expected = ["meta plain", "meta same", "replace set-id"];
+        assert!(!others_own || steps(changes, true) == expected);
     }
 
     #[test]
