@@ -63,7 +63,7 @@ const DISK: &[(&str, &str)] = &[
     ("source/read.rs", "reads from files that fs::dir opened"),
     ("source/feed.rs", "names kinds of files"),
     ("tree/make.rs", "writes to files that fs::dir made"),
-    ("tree/publish.rs", "names kinds of files"),
+    ("tree/trust.rs", "names kinds of files"),
     ("mirror/make.rs", "makes the folder of a new mirror"),
     ("ops/restore.rs", "makes the folder that is restored to"),
     ("ops/stage.rs", "takes the folder for staged files away again"),

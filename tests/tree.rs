@@ -212,3 +212,124 @@ fn what_an_interrupted_run_displaced_is_never_removed_unseen() {
     assert!(!stage.join("making").exists(), "what was not finished goes");
     assert!(!place.at("a").exists());
 }
+
+/// A file of the tree with these names, seen as the first of them and links to that, and a time after which changes show.
+fn group(place: &Place, names: &[&str], content: &str) -> Vec<Entry> {
+    fs::write(place.at(names[0]), content).unwrap();
+    for name in &names[1..] {
+        fs::hard_link(place.at(names[0]), place.at(name)).unwrap();
+    }
+    let first = found(place, names[0]);
+    let leader = first.path.clone();
+    let further = names[1..].iter().map(|name| {
+        let node = Node::HardLink { leader: leader.clone() };
+        Entry { path: RelPath::new(*name).unwrap(), node, ..first.clone() }
+    });
+    std::iter::once(first.clone()).chain(further).collect()
+}
+
+/// As [`seen`], with owner and mode.
+fn found(place: &Place, path: &str) -> Entry {
+    let facts = fs::symlink_metadata(place.at(path)).unwrap();
+    let mut entry = seen(place, path);
+    entry.meta = Meta { mode: facts.mode() & 0o7777, uid: facts.uid(), gid: facts.gid(), ..entry.meta };
+    entry
+}
+
+fn linked(path: &str, leader: &Entry) -> Entry {
+    let node = Node::HardLink { leader: leader.path.clone() };
+    Entry { path: RelPath::new(path).unwrap(), node, ..leader.clone() }
+}
+
+fn set_mtime(path: &PathBuf, like: &PathBuf) {
+    let time = fs::metadata(like).unwrap().modified().unwrap();
+    fs::File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+#[test]
+fn the_names_of_a_file_are_taken_apart_one_by_one() {
+    let place = Place::new();
+    let [one, two, three, four] = group(&place, &["1", "2", "3", "4"], "all").try_into().unwrap();
+    let [first, second, third] = group(&place, &["a", "b", "c"], "other").try_into().unwrap();
+    let trusted = clock::settled(false);
+    // All of it changes the ctime of what has the other names.
+    let touched = Entry { meta: Meta { mode: 0o600, ..first.meta.clone() }, ..first.clone() };
+    let actions = vec![
+        Action::Remove { old: one },
+        Action::Put { new: empty("2"), old: Some(two) },
+        Action::Link { new: linked("3", &empty("2")), old: Some(three) },
+        Action::Remove { old: four },
+        Action::Link { new: linked("5", &empty("2")), old: None },
+        Action::Meta { new: touched, old: Some(first) },
+        Action::Put { new: empty("b"), old: Some(second) },
+        Action::Remove { old: third },
+    ];
+    let done = place.apply(trusted, actions).unwrap();
+    assert_eq!((done.written, done.removed, done.touched, done.failed), (4, 3, 1, 0), "{}", place.heard());
+    let inode = |path| fs::metadata(place.at(path)).unwrap().ino();
+    assert!(inode("2") == inode("3") && inode("2") == inode("5"));
+    assert_eq!(fs::metadata(place.at("a")).unwrap().mode() & 0o7777, 0o600);
+}
+
+/// Between the look and the publishing somebody puts another file with several names there, of the same size and time.
+#[test]
+fn another_file_with_several_names_is_neither_given_metadata_nor_removed_nor_replaced() {
+    let place = Place::new();
+    let names = ["meta", "gone", "put"];
+    for name in names {
+        fs::write(place.at(name), "known").unwrap();
+    }
+    let [meta, gone, put] = names.map(|name| found(&place, name));
+    fs::write(place.folder.path().join("victim"), "other").unwrap();
+    let trusted = clock::settled(false);
+    for name in names {
+        let victim = place.folder.path().join("victim");
+        set_mtime(&victim, &place.at(name));
+        fs::remove_file(place.at(name)).unwrap();
+        let other = place.folder.path().join(format!("victim-{name}"));
+        fs::copy(&victim, &other).unwrap();
+        set_mtime(&other, &victim);
+        fs::hard_link(&other, place.at(name)).unwrap();
+    }
+    let touched = Entry { meta: Meta { mode: 0o4755, ..meta.meta.clone() }, ..meta.clone() };
+    let actions = vec![
+        Action::Remove { old: gone },
+        Action::Meta { new: touched, old: Some(meta) },
+        Action::Put { new: empty("put"), old: Some(put) },
+    ];
+    let done = place.apply(trusted, actions).unwrap();
+    assert_eq!((done.failed, done.touched, done.removed, done.written), (3, 0, 0, 0), "{}", place.heard());
+    for name in names {
+        assert_eq!(fs::read(place.at(name)).unwrap(), b"other", "{name}");
+        let mode = fs::metadata(place.folder.path().join(format!("victim-{name}"))).unwrap().mode();
+        assert_eq!(mode & 0o4000, 0, "{name}");
+    }
+    assert!(place.stage_is_empty());
+}
+
+#[test]
+fn a_name_is_not_given_to_what_took_the_place_of_its_first() {
+    let place = Place::new();
+    let first = group(&place, &["first"], "known").remove(0);
+    let trusted = clock::settled(false);
+    // As it was, but for the owner or the mode.
+    fs::remove_file(place.at("first")).unwrap();
+    fs::write(place.at("first"), "theirs").unwrap();
+    fs::set_permissions(place.at("first"), std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let name = linked("name", &first);
+    let done = place.apply(trusted, vec![Action::Link { new: name, old: None }]).unwrap();
+    assert_eq!((done.written, done.failed), (0, 1));
+    assert!(place.heard().contains("its first name, first, was changed by someone else"), "{}", place.heard());
+    assert!(!place.at("name").exists() && place.stage_is_empty());
+}
+
+/// What we linked ourselves is known by the ctime that we left it with: any other is somebody's doing.
+#[test]
+fn a_further_name_that_someone_changes_between_two_runs_of_ours_is_no_longer_known() {
+    let place = Place::new();
+    let [a, b] = group(&place, &["a", "b"], "all").try_into().unwrap();
+    let trusted = clock::settled(false);
+    fs::hard_link(place.at("b"), place.folder.path().join("elsewhere")).unwrap();
+    let done = place.apply(trusted, vec![Action::Remove { old: a }, Action::Remove { old: b }]).unwrap();
+    assert_eq!((done.removed, done.failed), (0, 2));
+}

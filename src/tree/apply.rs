@@ -9,8 +9,9 @@
 use super::dirs::Dirs;
 use super::make::Maker;
 use super::plan::Action;
-use super::publish::{Publisher, Trust};
+use super::publish::Publisher;
 use super::stage::{self, Stage, Waiting};
+use super::trust::Trust;
 use super::{Error, Partial};
 use crate::entry::{ChunkRef, Content, Entry, Extent, Node, Time};
 use crate::fs::dir::Dir;

@@ -13,6 +13,7 @@ pub mod plan;
 mod publish;
 pub mod relink;
 pub mod stage;
+mod trust;
 
 use crate::path::RelPath;
 use crate::{manifest, store};

@@ -6,18 +6,18 @@
 use super::Partial;
 use super::dirs::Dirs;
 use super::stage::Waiting;
-use crate::entry::{Entry, Node, Time};
+use super::trust::{Trust, conflict};
+use crate::entry::{Entry, Node};
 use crate::fs::clock;
 use crate::fs::dir::Dir;
-use crate::fs::fidelity::Fidelity;
-use crate::fs::meta::At;
+use crate::fs::meta::{At, hold};
 use crate::fs::stat::Stat;
 use crate::fs::sync::Durability;
 use crate::path::RelPath;
 use crate::scan::selection::{Selection, Standing};
-use rustix::fs::FileType;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
+use std::os::fd::AsFd;
 
 pub(super) struct Publisher<'a> {
     pub(super) dirs: Dirs<'a>,
@@ -34,37 +34,6 @@ pub(super) struct Publisher<'a> {
     pub(super) absent: HashSet<RelPath>,
 }
 
-/// What is known to be as it was seen.
-pub(super) struct Trust<'a> {
-    fidelity: &'a Fidelity,
-    /// What has an earlier ctime.
-    before: Time,
-    /// Files with several names that got other times from us under one of them; the others are met later.
-    retimed: HashMap<(u64, u64), Time>,
-}
-
-impl<'a> Trust<'a> {
-    pub(super) fn before(time: Time, fidelity: &'a Fidelity) -> Self {
-        Self { fidelity, before: time, retimed: HashMap::new() }
-    }
-
-    fn note(&mut self, stat: &Stat, mtime: Time) {
-        if stat.links > 1 {
-            self.retimed.insert((stat.device, stat.inode), mtime);
-        }
-    }
-
-    /// As known, and the very inode that was looked at, unchanged since. A file with several names changes its ctime whenever one of them comes
-    /// or goes, and its mtime when one of them gets another, which may have been our own doing: there size and mtime must do.
-    fn is_safe(&self, stat: &Stat, old: &Entry) -> bool {
-        let linked = stat.links > 1 || matches!(old.node, Node::HardLink { .. });
-        let mtime = self.retimed.get(&(stat.device, stat.inode)).unwrap_or(&old.meta.mtime);
-        is_of_kind(stat, old)
-            && (old.is_directory() || stat.mtime == self.fidelity.time(*mtime))
-            && (stat.identity() == old.identity || stat.ctime < self.before || linked)
-    }
-}
-
 /// Why something could not be put in place.
 struct Refused {
     why: io::Error,
@@ -75,21 +44,6 @@ struct Refused {
 impl From<io::Error> for Refused {
     fn from(why: io::Error) -> Self {
         Self { why, keep: false }
-    }
-}
-
-fn conflict() -> io::Error {
-    io::Error::other("it was changed by someone else during this run; it is left as it is")
-}
-
-/// Whether what is on disk is of the kind and the size that the entry says.
-fn is_of_kind(stat: &Stat, entry: &Entry) -> bool {
-    match &entry.node {
-        Node::File { size, .. } => stat.is_file() && stat.size == *size,
-        Node::Directory => stat.is_directory(),
-        Node::Symlink { .. } => stat.kind == FileType::Symlink,
-        Node::HardLink { .. } => !stat.is_directory(),
-        _ => !stat.is_file() && !stat.is_directory(),
     }
 }
 
@@ -108,7 +62,7 @@ impl Publisher<'_> {
         let dir = self.dirs.enter_parent(&new.path)?;
         match old {
             None => Ok(staged.dir.rename_new(staged.name, dir, new.path.name())?),
-            Some(old) => replace(staged, dir, old, &self.trust),
+            Some(old) => replace(staged, dir, old, &mut self.trust),
         }
     }
 
@@ -119,13 +73,25 @@ impl Publisher<'_> {
             return Err(io::Error::other(format!("its first name, {leader}, could not be put in place")));
         }
         let leader_dir = self.leaders.enter(&leader.parent().unwrap_or_default())?;
-        let wanted = leader_dir.stat(leader.name())?;
+        let first = hold(leader_dir, leader.name())?;
+        let wanted = Stat::of_open(&first)?;
         let there = self.dirs.enter_parent(&new.path)?.stat_if_any(new.path.name())?;
         if there.is_some_and(|s| (s.device, s.inode) == (wanted.device, wanted.inode)) {
             return Ok(());
         }
+        let changed =
+            || io::Error::other(format!("its first name, {leader}, was changed by someone else during this run"));
+        if !self.trust.is_first(&wanted, &new.meta) {
+            return Err(changed());
+        }
         leader_dir.link(leader.name(), staged.dir, staged.name)?;
-        self.place(staged, new, old).map_err(|refused| drop_unless_kept(staged, refused))
+        let linked = staged.dir.stat(staged.name)?;
+        if (linked.device, linked.inode) != (wanted.device, wanted.inode) {
+            return Err(drop_unless_kept(staged, changed().into()));
+        }
+        let outcome = self.place(staged, new, old).map_err(|refused| drop_unless_kept(staged, refused));
+        self.trust.linked(&first, &wanted);
+        outcome
     }
 
     /// Gives what is there its metadata, if it still is what was seen; a directory gets it when it is left.
@@ -145,25 +111,26 @@ impl Publisher<'_> {
         let name = new.path.name();
         // Old times on content that someone has just written would hide it from every later look.
         let check = |stat: &Stat| match old {
-            Some(old) if !old.is_directory() && !self.trust.is_safe(stat, old) => Err(conflict()),
+            Some(old) if !old.is_directory() && !self.trust.is_seen(stat, old) => Err(conflict()),
             _ => Ok(()),
         };
         if matches!(new.node, Node::File { .. }) {
             let (file, stat) = dir.open_file(name)?;
             check(&stat)?;
             let is_whole = At::file(&file).change(&stat, &new.meta, self.trust.fidelity)?;
-            self.changed(new, &stat, is_whole);
+            self.changed(new, &stat, &file, is_whole);
             return if self.durability == Durability::EachFile { file.sync_all() } else { Ok(()) };
         }
-        let stat = dir.stat(name)?;
+        let object = hold(dir, name)?;
+        let stat = Stat::of_open(&object)?;
         check(&stat)?;
-        let is_whole = At::Name(dir, name).change(&stat, &new.meta, self.trust.fidelity)?;
-        self.changed(new, &stat, is_whole);
+        let is_whole = At::Held(object.as_fd()).change(&stat, &new.meta, self.trust.fidelity)?;
+        self.changed(new, &stat, object, is_whole);
         Ok(())
     }
 
-    fn changed(&mut self, new: &Entry, before: &Stat, is_whole: bool) {
-        self.trust.note(before, new.meta.mtime);
+    fn changed(&mut self, new: &Entry, before: &Stat, object: impl AsFd, is_whole: bool) {
+        self.trust.dressed(object, before, &new.meta);
         if !is_whole {
             self.partial.note(&new.path);
         }
@@ -176,13 +143,12 @@ impl Publisher<'_> {
         }
         let dir = self.dirs.enter_parent(&old.path)?;
         let name = old.path.name();
-        let Some(stat) = dir.stat_if_any(name)? else { return Ok(()) };
-        if !self.trust.is_safe(&stat, old) {
-            return Err(conflict());
-        }
+        let Some(known) = self.trust.prove(dir, name, old)? else { return Ok(()) };
         dir.rename_new(name, staged.dir, staged.name)?;
-        if is_same_after_rename(&staged.dir.stat(staged.name)?, &stat) {
-            staged.dir.unlink(staged.name)
+        if known.is(&staged.dir.stat(staged.name)?) {
+            staged.dir.unlink(staged.name)?;
+            self.trust.renamed(&known);
+            Ok(())
         } else {
             staged.dir.rename_new(staged.name, dir, name)?;
             Err(conflict())
@@ -223,20 +189,14 @@ fn drop_unless_kept(staged: Waiting<'_>, refused: Refused) -> io::Error {
     refused.why
 }
 
-fn is_same_after_rename(now: &Stat, before: &Stat) -> bool {
-    (now.inode, now.size, now.mtime, now.kind) == (before.inode, before.size, before.mtime, before.kind)
-}
-
 /// Swaps a staged object with what is there, looks at what came out, and lets it go or swaps it back.
-fn replace(staged: Waiting<'_>, dir: &Dir, old: &Entry, trust: &Trust<'_>) -> Result<(), Refused> {
+fn replace(staged: Waiting<'_>, dir: &Dir, old: &Entry, trust: &mut Trust<'_>) -> Result<(), Refused> {
     let name = old.path.name();
-    let Some(before) = dir.stat_if_any(name)? else {
+    let Some(known) = trust.prove(dir, name, old)? else {
         return Ok(staged.dir.rename_new(staged.name, dir, name)?);
     };
     if old.is_directory() {
-        make_movable(dir, name, &before)?;
-    } else if !trust.is_safe(&before, old) {
-        return Err(conflict().into());
+        make_movable(dir, name)?;
     }
     let ours = staged.dir.stat(staged.name)?;
     staged.dir.exchange(staged.name, dir, name)?;
@@ -244,12 +204,15 @@ fn replace(staged: Waiting<'_>, dir: &Dir, old: &Entry, trust: &Trust<'_>) -> Re
     let displaced = staged.dir.stat(staged.name).map_err(uncertain)?;
     let gone = if old.is_directory() {
         staged.dir.remove_dir(staged.name)
-    } else if is_same_after_rename(&displaced, &before) {
+    } else if known.is(&displaced) {
         staged.dir.unlink(staged.name)
     } else {
         Err(conflict())
     };
-    let Err(why) = gone else { return Ok(()) };
+    let Err(why) = gone else {
+        trust.renamed(&known);
+        return Ok(());
+    };
     staged.dir.exchange(staged.name, dir, name).map_err(uncertain)?;
     let back = staged.dir.stat(staged.name).map_err(uncertain)?;
     Err(Refused { why, keep: (back.device, back.inode) != (ours.device, ours.inode) })
@@ -257,11 +220,9 @@ fn replace(staged: Waiting<'_>, dir: &Dir, old: &Entry, trust: &Trust<'_>) -> Re
 
 /// A directory that is to give way must be one, and empty by now: else it does not even begin to move. An ordinary user must be able to write to
 /// a directory to move it.
-fn make_movable(parent: &Dir, name: &[u8], stat: &Stat) -> io::Result<()> {
-    if !stat.is_directory() {
-        return Err(conflict());
-    }
+fn make_movable(parent: &Dir, name: &[u8]) -> io::Result<()> {
     let dir = parent.child(name)?;
+    let stat = dir.stat_self()?;
     if !dir.names()?.is_empty() {
         return Err(io::Error::other("it is to give way to something else and is not empty; it is left as it is"));
     }
