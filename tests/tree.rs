@@ -333,3 +333,64 @@ fn a_further_name_that_someone_changes_between_two_runs_of_ours_is_no_longer_kno
     let done = place.apply(trusted, vec![Action::Remove { old: a }, Action::Remove { old: b }]).unwrap();
     assert_eq!((done.removed, done.failed), (0, 2));
 }
+
+/// Somebody exchanges a folder for one of his own, or puts something into it, between the look and the publishing.
+#[test]
+fn nothing_is_put_into_a_folder_that_took_the_place_of_the_one_that_was_seen() {
+    let place = Place::new();
+    for folder in ["d/private", "d/theirs", "d/private/below", "d/theirs/below", "quiet"] {
+        fs::create_dir_all(place.at(folder)).unwrap();
+    }
+    fs::write(place.at("d/theirs/known"), "").unwrap();
+    let others = |path: &str| {
+        fs::set_permissions(place.at(path), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    };
+    others("d");
+    let known = Entry { path: RelPath::new("d/private/known").unwrap(), ..found(&place, "d/theirs/known") };
+    let trusted = clock::settled(false);
+    fs::rename(place.at("d/private"), place.at("d/mine")).unwrap();
+    fs::rename(place.at("d/theirs"), place.at("d/private")).unwrap();
+    let folder = Entry { meta: Meta { mode: 0o700, ..known.meta.clone() }, ..entry("d/private", Node::Directory) };
+    let touched = Entry { meta: Meta { mode: 0o4755, ..known.meta.clone() }, ..known.clone() };
+    let put = |new| Action::Put { new, old: None };
+    let actions = vec![
+        Action::Meta { new: folder, old: Some(entry("d/private", Node::Directory)) },
+        put(empty("d/private/secret")),
+        put(empty("d/private/below/secret")),
+        Action::Meta { new: touched, old: Some(known.clone()) },
+        Action::Remove { old: known },
+        put(entry("new", Node::Directory)),
+        put(empty("new/file")),
+        put(empty("quiet/file")),
+    ];
+    let done = place.apply(trusted, actions).unwrap();
+    assert_eq!((done.written, done.failed), (3, 5), "{}", place.heard());
+    assert!(place.heard().contains("d/private/secret: cannot be put in place: it was changed by someone else"));
+    let theirs: Vec<_> = fs::read_dir(place.at("d/private")).unwrap().map(|item| item.unwrap().file_name()).collect();
+    assert!(theirs.len() == 2 && !place.at("d/private/below/secret").exists(), "{theirs:?}");
+    assert_ne!(fs::metadata(place.at("d/private")).unwrap().mode() & 0o7777, 0o700);
+    assert!(place.at("new/file").exists() && place.at("quiet/file").exists() && place.stage_is_empty());
+}
+
+/// Who may have exchanged a folder that its owner writes to all the time? Its owner alone: what is his can be put there.
+#[test]
+fn a_folder_in_which_its_owner_works_gets_what_is_his() {
+    if !clock::is_root() {
+        return;
+    }
+    let place = Place::new();
+    for folder in ["home", "home/work", "home/work/below"] {
+        fs::create_dir(place.at(folder)).unwrap();
+        std::os::unix::fs::chown(place.at(folder), Some(1234), None).unwrap();
+    }
+    let trusted = clock::settled(false);
+    fs::write(place.at("home/work/running"), "").unwrap();
+    let his = |path| Entry { meta: Meta { uid: 1234, ..empty(path).meta }, ..empty(path) };
+    let put = |new| Action::Put { new, old: None };
+    let roots = [empty("home/work/root"), empty("home/work/below/root")].map(put);
+    let done = place.apply(trusted, Vec::from(roots)).unwrap();
+    assert_eq!((done.written, done.failed), (0, 2), "{}", place.heard());
+    let actions = ["home/his", "home/work/below/his", "home/work/his"].map(|path| put(his(path)));
+    let done = place.apply(trusted, Vec::from(actions)).unwrap();
+    assert_eq!((done.written, done.failed), (3, 0), "{}", place.heard());
+}

@@ -70,11 +70,14 @@ pub fn apply(
     let stage = Stage::open(target.stage, target.stage_path)?;
     let durability = stage.durability();
     let fidelity = target.fidelity;
-    let dirs = || target.root.try_clone().and_then(|root| Dirs::new(root, durability, fidelity)).map_err(Error::Root);
+    let dirs = |before| {
+        let root = target.root.try_clone();
+        root.and_then(|root| Dirs::new(root, durability, before, fidelity)).map_err(Error::Root)
+    };
     let (selection, trust) = (target.selection, Trust::before(target.trusted, fidelity));
     let publisher = Publisher {
-        dirs: dirs()?,
-        leaders: dirs()?,
+        dirs: dirs(Some(target.trusted))?,
+        leaders: dirs(None)?,
         selection,
         trust,
         durability,

@@ -54,11 +54,16 @@ impl Publisher<'_> {
             staged.discard()?;
             return self.meta(new, old);
         }
+        let made = if new.is_directory() { Some(staged.dir.stat(staged.name)?) } else { None };
         self.place(staged, new, old).map_err(|refused| drop_unless_kept(staged, refused))?;
-        if new.is_directory() { self.meta(new, None) } else { Ok(()) }
+        let Some(made) = made else { return Ok(()) };
+        self.dirs.enter_made(&new.path, &made)?;
+        self.dirs.want(new.meta.clone())
     }
 
     fn place(&mut self, staged: Waiting<'_>, new: &Entry, old: Option<&Entry>) -> Result<(), Refused> {
+        self.dirs.enter_parent(&new.path)?;
+        self.dirs.permit([&new.meta])?;
         let dir = self.dirs.enter_parent(&new.path)?;
         match old {
             None => Ok(staged.dir.rename_new(staged.name, dir, new.path.name())?),
@@ -101,14 +106,13 @@ impl Publisher<'_> {
                 // Closed even to us, who are its owner: nothing in it is changed, so it need not be entered.
                 Err(e) if e.kind() == io::ErrorKind::PermissionDenied && !new.path.is_root() => {}
                 Err(e) => return Err(e),
-                Ok(_) => {
-                    self.dirs.want(new.meta.clone());
-                    return Ok(());
-                }
+                Ok(_) => return self.dirs.want(new.meta.clone()),
             }
         }
-        let dir = self.dirs.enter(&new.path.parent().unwrap_or_default())?;
-        let name = new.path.name();
+        let (parent, name) = (new.path.parent().unwrap_or_default(), new.path.name());
+        self.dirs.enter(&parent)?;
+        self.dirs.permit(std::iter::once(&new.meta).chain(old.map(|old| &old.meta)))?;
+        let dir = self.dirs.enter(&parent)?;
         // Old times on content that someone has just written would hide it from every later look.
         let check = |stat: &Stat| match old {
             Some(old) if !old.is_directory() && !self.trust.is_seen(stat, old) => Err(conflict()),
@@ -124,6 +128,9 @@ impl Publisher<'_> {
         let object = hold(dir, name)?;
         let stat = Stat::of_open(&object)?;
         check(&stat)?;
+        if new.is_directory() {
+            self.dirs.prove(&stat)?;
+        }
         let is_whole = At::Held(object.as_fd()).change(&stat, &new.meta, self.trust.fidelity)?;
         self.changed(new, &stat, object, is_whole);
         Ok(())

@@ -107,7 +107,7 @@ impl<'a> Trust<'a> {
     /// Whether this is the file that a further name is to be of. What it holds cannot be seen by its times: it may have been put there just now.
     /// But it has the owner that it shall have, and who else can make such a file?
     pub(super) fn is_first(&self, stat: &Stat, meta: &Meta) -> bool {
-        let is_owners = self.fidelity.owners || stat.uid == clock::effective_uid() || stat.ctime < self.before;
+        let is_owners = self.fidelity.owners || stat.uid == clock::effective_uid();
         let is_left = self.left.get(&inode(stat)).is_none_or(|left| left.is(stat));
         !stat.is_directory() && is_owners && is_left && self.is_dressed(stat, meta)
     }
