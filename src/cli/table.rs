@@ -27,7 +27,7 @@ impl Found {
     pub(super) fn load(tab: Option<&Path>) -> Result<Self, Failure> {
         let path = find(tab)?;
         let read = |e: &dyn std::fmt::Display| Failure::usage(format!("{}: {e}", shown_path(&path)));
-        let bytes = durable::read(&path, TEXT_MAX).map_err(|e| read(&e.source))?;
+        let bytes = durable::read_named(&path, TEXT_MAX).map_err(|e| read(&e.source))?;
         must_be_safe(&path)?;
         let absolute = std::path::absolute(&path).map_err(|e| read(&e))?;
         let folder = absolute.parent().unwrap_or(Path::new("/")).to_path_buf();

@@ -4,7 +4,8 @@
 //! pages that were lost).
 
 use super::Error;
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use rustix::io::{Errno, retry_on_intr};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -64,10 +65,34 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     path.parent().map_or(Ok(()), sync_folder)
 }
 
+/// Opens a file and proves that it is one: never waits for who writes to a pipe, never follows a symlink, wakes no device.
+pub(super) fn open(path: &Path, flags: OFlags) -> io::Result<File> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let not_one = || io::Error::other("it is no regular file");
+    let file = match retry_on_intr(|| rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)) {
+        Err(Errno::LOOP | Errno::NXIO) => return Err(not_one()),
+        opened => File::from(opened?),
+    };
+    match file.metadata()? {
+        found if found.is_file() => Ok(file),
+        found if found.is_dir() => Err(Errno::ISDIR.into()),
+        _ => Err(not_one()),
+    }
+}
+
 /// Reads a whole file that must not be longer than `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let fail = |e| Error::new("read", path, e);
-    let file = File::open(path).map_err(fail)?;
+    read_to_end(open(path, OFlags::RDONLY).map_err(fail)?, path, limit)
+}
+
+/// As [`read`], a file that the operator named: it may be a symlink or a pipe.
+pub fn read_named(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    read_to_end(File::open(path).map_err(|e| Error::new("read", path, e))?, path, limit)
+}
+
+fn read_to_end(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let fail = |e| Error::new("read", path, e);
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(fail)?;
     if bytes.len() as u64 > limit {
@@ -115,4 +140,36 @@ pub fn real_path(path: &Path) -> PathBuf {
     // What is not there yet will be made where its nearest ancestor really is.
     let real = |above: &Path| Some(above.canonicalize().ok()?.join(path.strip_prefix(above).ok()?));
     path.canonicalize().ok().or_else(|| path.ancestors().skip(1).find_map(real)).unwrap_or_else(|| path.to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{read, read_named};
+    use crate::fs::lock::Lock;
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_is_no_file_is_neither_read_nor_locked_and_nobody_waits_for_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let at = |name: &str| scratch.path().join(name);
+        std::fs::write(at("file"), "bytes").unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        mknodat(CWD, at("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        symlink("file", at("link")).unwrap();
+        symlink("/dev/zero", at("zeros")).unwrap();
+        symlink("new", at("dangling")).unwrap();
+        for name in ["folder", "fifo", "socket", "link", "zeros", "dangling"] {
+            let said = read(&at(name), 10).unwrap_err();
+            assert!(!said.is_missing() && !said.to_string().contains('\n'), "{said}");
+            assert!(Lock::take(&at(name)).is_err(), "{name}");
+        }
+        assert!(!at("new").exists());
+        assert!(read(&at("missing"), 10).unwrap_err().is_missing());
+        assert_eq!(read(&at("file"), 5).unwrap(), b"bytes");
+        assert!(read(&at("file"), 4).is_err());
+        assert_eq!(read_named(&at("link"), 5).unwrap(), b"bytes");
+        assert!(Lock::take(&at("file")).unwrap().is_some() && Lock::take(&at("lock")).unwrap().is_some());
+    }
 }

@@ -1,9 +1,8 @@
 //! One run at a time: `flock` on a file; the kernel releases it when the process dies, so no lock is ever stale (floor 1).
 
-use super::Error;
-use rustix::fs::FlockOperation;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use super::{Error, durable};
+use rustix::fs::{FlockOperation, OFlags};
+use std::fs::File;
 use std::path::Path;
 
 /// Held until it is dropped.
@@ -15,7 +14,7 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock, or says at once (`None`) that another process has it.
     pub fn take(path: &Path) -> Result<Option<Self>, Error> {
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let opened = durable::open(path, OFlags::RDWR | OFlags::CREATE);
         let file = opened.map_err(|e| Error::new("open the lock", path, e))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Self { _file: file })),

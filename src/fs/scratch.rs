@@ -3,7 +3,7 @@
 //! What must stay true: nothing here follows a symlink in its last name, and nothing is synced. Whoever reads proves what was read.
 
 use super::{Error, durable};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -21,13 +21,9 @@ impl Scratch {
     /// Opens a file for reading.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let fail = |e: io::Error| Error::new("open", path, e);
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|e| fail(e.into()))?);
-        let found = file.metadata().map_err(fail)?;
-        if !found.is_file() {
-            return Err(fail(io::Error::other("it is not a file")));
-        }
-        Ok(Self { file, path: path.to_path_buf(), length: found.len() })
+        let file = durable::open(path, OFlags::RDONLY).map_err(fail)?;
+        let length = file.metadata().map_err(fail)?.len();
+        Ok(Self { file, path: path.to_path_buf(), length })
     }
 
     /// Makes an empty one in a folder, which is made if need be. It has a name only as long as this takes.
