@@ -4,6 +4,8 @@
 //! the order of manifests (format-spec.md, 6): component by component, so a directory is followed at once by what is in it. No path is longer than
 //! [`REL_PATH_MAX`].
 
+pub mod called;
+
 use crate::limits::REL_PATH_MAX;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
@@ -249,9 +251,9 @@ pub fn shown(bytes: &[u8]) -> String {
     text
 }
 
-/// As [`shown`], for a path of this host.
+/// As [`shown`], for a path of this host; one that begins at a held directory begins with its name.
 pub fn shown_path(path: &Path) -> String {
-    shown(path.as_os_str().as_bytes())
+    shown(called::called(path).as_os_str().as_bytes())
 }
 
 fn escape_into(text: &mut String, bytes: &[u8]) {

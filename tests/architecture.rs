@@ -64,9 +64,6 @@ const DISK: &[(&str, &str)] = &[
     ("source/feed.rs", "names kinds of files"),
     ("tree/make.rs", "writes to files that fs::dir made"),
     ("tree/trust.rs", "names kinds of files"),
-    ("mirror/make.rs", "makes the folder of a new mirror"),
-    ("ops/restore.rs", "makes the folder that is restored to"),
-    ("ops/stage.rs", "takes the folder for staged files away again"),
     ("cli/table.rs", "finds backup.tab and looks at who may write to it"),
 ];
 

@@ -9,28 +9,84 @@ use super::names::Names;
 use super::stat::Stat;
 use crate::entry::Time;
 use crate::path::RelPath;
+use crate::path::called;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, openat2};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// An open directory.
 #[derive(Debug)]
-pub struct Dir(OwnedFd);
+pub struct Dir(pub(super) OwnedFd);
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// A directory that is only gone through: nobody needs to be let list it.
+const WAY: OFlags = DIRECTORY.union(OFlags::PATH);
 
 impl Dir {
-    /// Opens a root that the operator named; symlinks in it are followed.
+    /// Opens a root that the operator named; symlinks in it are followed. Below a directory that is held ([`super::pin`]) none is.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self(retry_on_intr(|| rustix::fs::open(path, DIRECTORY, Mode::empty()))?))
+        Self::open_as(path, DIRECTORY)
+    }
+
+    /// As [`Dir::open`], only to go on from there: what is in it cannot be listed.
+    pub fn way(path: &Path) -> io::Result<Self> {
+        Self::open_as(path, WAY)
+    }
+
+    fn open_as(path: &Path, flags: OFlags) -> io::Result<Self> {
+        let open =
+            |path: &Path, flags: OFlags| Ok(Self(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?));
+        let Some((held, below)) = called::split(path) else { return open(path, flags) };
+        let mut names = below.components().peekable();
+        let mut at = open(&held, if names.peek().is_some() { WAY } else { flags })?;
+        while let Some(name) = names.next() {
+            at = at.child_as(name.as_os_str().as_bytes(), if names.peek().is_some() { WAY } else { flags })?;
+        }
+        Ok(at)
+    }
+
+    /// Opens a root that the operator named, and makes it and what is above it first where they are missing.
+    pub fn open_or_make(path: &Path) -> io::Result<Self> {
+        match called::split(path) {
+            Some((held, below)) => Self::make_below(&held, below, Mode::RWXU | Mode::RWXG | Mode::RWXO),
+            None => std::fs::create_dir_all(path).and_then(|()| Self::open(path)),
+        }
+    }
+
+    /// Makes what is missing below a held directory, name by name.
+    pub(super) fn make_below(held: &Path, below: &Path, mode: Mode) -> io::Result<Self> {
+        let mut at = Self::open(held)?;
+        for name in below.components().map(|name| name.as_os_str().as_bytes()) {
+            match rustix::fs::mkdirat(&at.0, name, mode) {
+                Err(Errno::EXIST) => {}
+                made => made?,
+            }
+            at = at.child(name)?;
+        }
+        Ok(at)
     }
 
     /// Opens a directory in this one; a symlink is an error.
     pub fn child(&self, name: &[u8]) -> io::Result<Self> {
-        let open = || rustix::fs::openat(&self.0, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty());
+        self.child_as(name, DIRECTORY)
+    }
+
+    /// As [`Dir::child`], only to be looked at and gone through: what is in it cannot be listed.
+    pub fn child_to_pass(&self, name: &[u8]) -> io::Result<Self> {
+        self.child_as(name, WAY)
+    }
+
+    /// The same directory, opened so that it can be listed.
+    pub fn to_list(&self) -> io::Result<Self> {
+        self.child(b".")
+    }
+
+    fn child_as(&self, name: &[u8], flags: OFlags) -> io::Result<Self> {
+        let open = || rustix::fs::openat(&self.0, name, flags | OFlags::NOFOLLOW, Mode::empty());
         Ok(Self(retry_on_intr(open)?))
     }
 

@@ -4,6 +4,8 @@
 //! pages that were lost).
 
 use super::Error;
+use super::dir::Dir;
+use crate::path::called;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::{File, OpenOptions};
@@ -16,11 +18,11 @@ pub const TMP: &str = "tmp-";
 
 /// Makes a folder that only we can enter, and those above it; an existing one is fine.
 pub fn make_folder(path: &Path) -> Result<(), Error> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|e| Error::new("make the folder", path, e))
+    let made = match called::split(path).filter(|_| !path.is_dir()) {
+        Some((held, below)) => Dir::make_below(&held, below, Mode::RWXU).map(drop),
+        None => std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path),
+    };
+    made.map_err(|e| Error::new("make the folder", path, e))
 }
 
 /// Makes the names in a folder durable.
@@ -120,6 +122,15 @@ pub fn is_there(path: &Path) -> Result<bool, Error> {
     match path.symlink_metadata() {
         Ok(_) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::new("look at", path, e)),
+    }
+}
+
+/// Where the symlink of this name leads, if it is one.
+pub fn link_at(path: &Path) -> Result<Option<PathBuf>, Error> {
+    match std::fs::read_link(path) {
+        Ok(target) => Ok(Some(path.parent().unwrap_or(Path::new("/")).join(target))),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => Ok(None),
         Err(e) => Err(Error::new("look at", path, e)),
     }
 }

@@ -1,5 +1,6 @@
 //! What the file system says of one name (floor 1).
 
+use super::clock;
 use crate::entry::{Identity, Time};
 use rustix::fs::FileType;
 use rustix::io::retry_on_intr;
@@ -57,6 +58,16 @@ impl Stat {
     /// Whether the file may have holes.
     pub fn may_have_holes(&self) -> bool {
         self.allocated < self.size
+    }
+
+    /// Whether both are of one object.
+    pub const fn is_same(&self, other: &Self) -> bool {
+        self.device == other.device && self.inode == other.inode
+    }
+
+    /// Whether nobody but root, or who runs this program, can have changed what is in this directory.
+    pub fn is_ours(&self) -> bool {
+        [0, clock::effective_uid()].contains(&self.uid) && self.mode & 0o022 == 0
     }
 
     /// Whether nothing changed between two looks at the same open file.

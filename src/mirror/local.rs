@@ -4,6 +4,7 @@ use super::Error;
 use super::home::Home;
 use super::leftover::Leftover;
 use super::look::{self, Look, Roots, scope};
+use super::place::{Place, check_role, lock, no_mirror, not_together};
 use super::service::{Draft, MirrorService};
 use super::verify::{self, Verified};
 use crate::chunk::cut::Chunker;
@@ -18,7 +19,7 @@ use crate::id::Id;
 use crate::manifest::cursor::Cursor;
 use crate::manifest::diff::Diff;
 use crate::monitor::{Monitor, Phase};
-use crate::path::{RelPath, shown_path};
+use crate::path::RelPath;
 use crate::scan::selection::Selection;
 use crate::source::snapshot::{OfMirror, Request, Trust, take};
 use crate::store::Store;
@@ -27,12 +28,7 @@ use crate::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource, ChunkSto
 use crate::store::dry::{self, Dry, Nodes};
 use crate::tree::apply::{Applied, Target, apply};
 use crate::tree::plan::{Plan, Survey, survey};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-/// So often a lock is tried that is waited for.
-const AGAIN: Duration = Duration::from_millis(50);
 
 pub(super) const README: &str = include_str!("README.txt");
 
@@ -48,56 +44,31 @@ pub struct LocalMirror {
     _lock: Option<Lock>,
 }
 
-/// Where a mirror is.
-#[derive(Clone, Debug)]
-pub struct Place<'a> {
-    /// Name of the target in the table.
-    pub target: &'a str,
-    /// Root of the mirror tree.
-    pub mirror: &'a Path,
-    /// The store, where the table says another place than the usual one.
-    pub store: Option<&'a Path>,
-    /// How long to wait for its lock.
-    pub patience: Duration,
-}
-
-impl Place<'_> {
-    pub(super) fn store_path(&self, home: &Home) -> PathBuf {
-        self.store.map_or_else(|| home.store(), Path::to_path_buf)
-    }
-}
-
 impl LocalMirror {
     /// Opens a mirror and takes its lock.
     pub fn open(place: &Place<'_>, monitor: &dyn Monitor) -> Result<Self, Error> {
-        let home = Home::of(place.mirror);
-        let Some(role) = home.read_role()? else { return Err(no_mirror(place, &home)) };
+        let (root, home) = place.enter()?;
+        let Some(role) = home.read_role()? else { return Err(no_mirror(place, Some(&home))) };
         check_role(&role, place)?;
         let lock = lock(&home, place)?;
         // Read again under the lock: a run that has just ended changed it.
         let role = home.read_role()?.unwrap_or(role);
         check_role(&role, place)?;
-        Self::open_locked(place, role, Some(lock), monitor)
+        Self::open_locked(place, (root, home), role, Some(lock), monitor)
     }
 
     /// Opens a mirror under its lock, which may also be held by the caller.
     pub(super) fn open_locked(
         place: &Place<'_>,
+        (root, home): (Arc<Dir>, Home),
         role: Role,
         lock: Option<Lock>,
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
-        let home = Home::of(place.mirror);
-        let path = place.store_path(&home);
-        if !durable::exists(&path)? {
-            let message = "the store of this mirror is not there; is its disk mounted? (nothing was written)";
-            return Err(Error::Refused(format!("{}: {message}", shown_path(&path))));
-        }
-        let store = Store::open(&path)?;
+        let store = place.open_store(&home)?;
         if store.config().store != role.store {
-            return Err(not_together(&path));
+            return Err(not_together(&place.store_path()));
         }
-        let root = Dir::open(place.mirror).map_err(|e| FsError::new("open the mirror", place.mirror, e))?;
         let recovered = store.recover()?;
         if recovered.adopted > 0 {
             monitor.note(&format!("{} packs of an interrupted run are used again", recovered.adopted));
@@ -110,7 +81,7 @@ impl LocalMirror {
             monitor.note(message);
         }
         let role = Mutex::new(role);
-        Ok(Self { home, root: Arc::new(root), store, role, glimpsed: Nodes::default(), _lock: lock })
+        Ok(Self { home, root, store, role, glimpsed: Nodes::default(), _lock: lock })
     }
 
     /// Its store.
@@ -184,67 +155,6 @@ impl LocalMirror {
         };
         Ok(Look { taken, began, drift, fidelity, recorded: None })
     }
-}
-
-pub(super) fn lock(home: &Home, place: &Place<'_>) -> Result<Lock, Error> {
-    let began = Instant::now();
-    loop {
-        if let Some(lock) = Lock::take(&home.lock())? {
-            return Ok(lock);
-        }
-        if began.elapsed() >= place.patience {
-            return Err(Error::Locked(shown_path(place.mirror)));
-        }
-        std::thread::sleep(AGAIN);
-    }
-}
-
-pub(super) fn not_together(store: &Path) -> Error {
-    let message = "the store and the mirror do not belong together; is the right disk mounted?";
-    Error::Refused(format!("{}: {message} (nothing was written)", shown_path(store)))
-}
-
-/// There is no role: nothing was ever made here, or it is not mounted, or somebody deleted it.
-pub fn no_mirror(place: &Place<'_>, home: &Home) -> Error {
-    let deleted =
-        durable::exists(home.root()).unwrap_or(false) && Store::exists(&place.store_path(home)).unwrap_or(false);
-    let hint = if deleted {
-        " (the role is gone, but its store is there: --init keeps its snapshots and rescues what is on the tree)"
-    } else {
-        ""
-    };
-    Error::Refused(format!(
-        "{} is not a mirror yet, or not mounted; for a new mirror: backup -backup --init {}{hint}",
-        shown_path(place.mirror),
-        place.target
-    ))
-}
-
-/// Refuses the mirror of another target.
-pub(super) fn check_target(role: &Role, place: &Place<'_>) -> Result<(), Error> {
-    let mirror = shown_path(place.mirror);
-    if role.target != place.target {
-        return Err(Error::Refused(format!(
-            "{mirror} is the mirror of target {}, not of {}: correct backup.tab, or mount the right disk (nothing was written)",
-            crate::path::shown(role.target.as_bytes()),
-            place.target
-        )));
-    }
-    Ok(())
-}
-
-/// Refuses what the mirror itself contradicts.
-pub(super) fn check_role(role: &Role, place: &Place<'_>) -> Result<(), Error> {
-    check_target(role, place)?;
-    if let State::Promoted(_) = role.state {
-        let mirror = shown_path(place.mirror);
-        return Err(Error::Refused(format!(
-            "{mirror} was promoted: it holds live data and is a mirror no more. The table is out of date: SOURCE should be {mirror}; \
-             backup -swap {} puts that into the table, or copy the table that was swapped (nothing was written)",
-            place.target
-        )));
-    }
-    Ok(())
 }
 
 impl ChunkSource for LocalMirror {

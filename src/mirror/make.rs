@@ -5,11 +5,13 @@
 //! in full by the first backup: nothing proves that a file on it is still the one that an old snapshot names.
 
 use super::Error;
-use super::home::Home;
-use super::local::{Place, README, check_role, check_target, lock, not_together};
+use super::home::{Home, role_of};
+use super::local::README;
+use super::place::{Place, check_role, check_target, lock, not_together};
 use crate::chunk::cut::Chunker;
 use crate::format::config::{Config, StoreId};
 use crate::format::role::{Role, State};
+use crate::fs::dir::Dir;
 use crate::fs::lock::Lock;
 use crate::fs::space::Need;
 use crate::fs::{Error as FsError, clock, durable};
@@ -24,7 +26,7 @@ use std::path::Path;
 
 /// Makes a new mirror, or leaves one of this target that exists as it is. A tree that is there already is adopted by the first backup.
 pub fn init(place: &Place<'_>, random: u128) -> Result<(), Error> {
-    if let Some(role) = Home::of(place.mirror).read_role()? {
+    if let Some(role) = role_of(place.mirror)? {
         return check_role(&role, place);
     }
     make(place, None, random, &Silent).map(|_| ())
@@ -42,7 +44,7 @@ pub fn init_after_swap(
 
 /// The room that the history takes which [`init_after_swap`] copies.
 pub fn room_for_history(place: &Place<'_>, from: &dyn History) -> Result<Need, Error> {
-    Ok(import::room_for(from.lengths()?, &place.store_path(&Home::of(place.mirror)))?)
+    Ok(import::room_for(from.lengths()?, &place.store_path())?)
 }
 
 /// The store of a place that was promoted, under the lock of that place.
@@ -53,8 +55,9 @@ pub(super) struct Locked {
 
 /// Opens the history of a place that was promoted.
 pub(super) fn history(promoted: &Place<'_>) -> Result<Locked, Error> {
-    let lock = lock(&Home::of(promoted.mirror), promoted)?;
-    Ok(Locked { store: open_store(promoted)?, _lock: lock })
+    let (_, home) = promoted.enter()?;
+    let lock = lock(&home, promoted)?;
+    Ok(Locked { store: open_own_store(promoted, &home)?, _lock: lock })
 }
 
 impl History for Locked {
@@ -88,12 +91,10 @@ impl History for Locked {
 }
 
 /// Opens the store of a place with a role, which must be its own.
-pub fn open_store(place: &Place<'_>) -> Result<Store, Error> {
-    let home = Home::of(place.mirror);
-    let path = place.store_path(&home);
-    let store = Store::open(&path)?;
+pub(super) fn open_own_store(place: &Place<'_>, home: &Home) -> Result<Store, Error> {
+    let store = place.open_store(home)?;
     match home.read_role()? {
-        Some(role) if role.store != store.config().store => Err(not_together(&path)),
+        Some(role) if role.store != store.config().store => Err(not_together(&place.store_path())),
         _ => Ok(store),
     }
 }
@@ -112,9 +113,8 @@ fn own(store: Store, place: &Place<'_>, path: &Path) -> Result<Store, Error> {
 }
 
 fn make(place: &Place<'_>, from: Option<&dyn History>, random: u128, monitor: &dyn Monitor) -> Result<Imported, Error> {
-    let home = Home::of(place.mirror);
-    std::fs::create_dir_all(place.mirror).map_err(|e| FsError::new("make the mirror", place.mirror, e))?;
-    durable::make_folder(home.root())?;
+    let root = Dir::open_or_make(place.mirror).map_err(|e| FsError::new("make the mirror", place.mirror, e))?;
+    let home = Home::make(&root, place.mirror)?;
     let _lock = lock(&home, place)?;
     // Another run may have made it while this one waited to begin.
     let before = home.read_role()?;
@@ -124,7 +124,7 @@ fn make(place: &Place<'_>, from: Option<&dyn History>, random: u128, monitor: &d
             return Ok(Imported::default());
         }
     }
-    let path = place.store_path(&home);
+    let path = home.store_or_new(place.store)?;
     // An earlier `--init` may have been interrupted before the role was written; and a place that was a mirror once has a store.
     let store = if Store::exists(&path)? {
         durable::sync_folder(&path)?;

@@ -14,6 +14,7 @@ pub mod local;
 pub mod look;
 pub mod make;
 pub mod near;
+pub mod place;
 pub mod promoted;
 pub mod service;
 pub mod turn;
@@ -43,6 +44,9 @@ pub enum Error {
     /// Not a mirror, or not the one that the table means: nothing was written.
     #[error("{0}")]
     Refused(String),
+    /// What somebody else may have put there: nothing was written.
+    #[error("{0}")]
+    NotOurs(String),
     /// Another run has the lock.
     #[error("{0}: another run of `backup` is working on this mirror; try again when it has ended")]
     Locked(String),

@@ -1,8 +1,9 @@
 //! An end of a target on this host (floor 4).
 
 use super::end::{Around, End, Room, Turning};
-use super::home::Home;
-use super::local::{LocalMirror, Place, check_target, no_mirror};
+use super::home::{Home, role_of};
+use super::local::LocalMirror;
+use super::place::{Place, check_target, no_mirror};
 use super::promoted::Promoted;
 use super::service::MirrorService;
 use super::turn::Turn;
@@ -10,6 +11,7 @@ use super::{Error, make};
 use crate::format::role::{Role, State};
 use crate::format::snapshot::Record;
 use crate::fs::dir::Dir;
+use crate::fs::pin::Held;
 use crate::fs::space::{Need, Space};
 use crate::fs::{Error as FsError, durable};
 use crate::monitor::Monitor;
@@ -38,13 +40,15 @@ pub struct Near {
     pub store: Option<PathBuf>,
     /// How long to wait for its lock: who was hung up on may need a moment to end.
     pub patience: Duration,
+    /// What its paths begin at, if that is held.
+    pub held: Vec<Held>,
 }
 
 impl Near {
     /// A place that this program was called for.
     pub fn new(target: &str, path: &Path, store: Option<&Path>) -> Self {
         let (target, path, store) = (target.to_owned(), path.to_owned(), store.map(Path::to_owned));
-        Self { target, path, label: None, store, patience: Duration::ZERO }
+        Self { target, path, label: None, store, patience: Duration::ZERO, held: Vec::new() }
     }
 
     /// A place that an agent was called for from another host, where messages have to name it so.
@@ -53,27 +57,35 @@ impl Near {
         Self { label, patience: PATIENCE, ..self }
     }
 
-    /// For what works with it on this host.
-    pub fn place(&self) -> Place<'_> {
-        Place { target: &self.target, mirror: &self.path, store: self.store.as_deref(), patience: self.patience }
+    /// Keeps what its paths begin at.
+    #[must_use]
+    pub fn keeping(self, held: impl IntoIterator<Item = Held>) -> Self {
+        Self { held: held.into_iter().collect(), ..self }
     }
 
-    fn home(&self) -> Home {
-        Home::of(&self.path)
+    /// For what works with it on this host.
+    pub fn place(&self) -> Place<'_> {
+        Place {
+            target: &self.target,
+            mirror: &self.path,
+            store: self.store.as_deref(),
+            patience: self.patience,
+            held: &self.held,
+        }
     }
 
     fn store_path(&self) -> PathBuf {
-        self.place().store_path(&self.home())
+        self.place().store_path()
     }
 
     /// Opens its store as it is, to see what snapshots there are.
     pub fn open_store(&self) -> Result<Store, Error> {
         let place = self.place();
-        match self.role()? {
-            None => return Err(no_mirror(&place, &self.home())),
-            Some(role) => check_target(&role, &place)?,
+        let (_, home) = place.enter()?;
+        match home.read_role()? {
+            None => Err(no_mirror(&place, Some(&home))),
+            Some(role) => check_target(&role, &place).and_then(|()| place.open_store(&home)),
         }
-        Ok(Store::open(&self.store_path())?)
     }
 
     fn open_root(&self) -> Result<Dir, Error> {
@@ -99,7 +111,7 @@ impl End for Near {
     }
 
     fn role(&self) -> Result<Option<Role>, Error> {
-        self.home().read_role()
+        role_of(&self.path)
     }
 
     fn mirror_around(&self) -> Result<Option<Around>, Error> {
@@ -107,7 +119,11 @@ impl End for Near {
         let real = durable::real_path(&self.path);
         let named = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         for above in named.ancestors().chain(real.ancestors()) {
-            let role = Home::of(above).read_role()?;
+            let role = match role_of(above) {
+                // What anybody may have put there says nothing.
+                Err(Error::NotOurs(_)) => None,
+                role => role?,
+            };
             if let Some(role) = role.filter(|role| !matches!(role.state, State::Promoted(_))) {
                 let root = durable::real_path(above);
                 let is_place = root == real;
@@ -138,7 +154,10 @@ impl End for Near {
 
     fn room(&self, settled: bool) -> Result<Room, Error> {
         let at = if settled { Space::at_last } else { Space::at };
-        Ok(Room { tree: at(&self.path)?, store: at(&self.store_path())?, staged: staged(&self.path) })
+        // Where a swap left a link, the store is where that leads.
+        let store = Home::of(&self.path)?.map(|home| home.store(self.store.as_deref())).transpose()?.flatten();
+        let store = store.map_or_else(|| at(&self.store_path()), |store| at(&store))?;
+        Ok(Room { tree: at(&self.path)?, store, staged: staged(&self.path) })
     }
 
     fn room_for_history(&self, from: &dyn History) -> Result<Need, Error> {
@@ -158,8 +177,7 @@ impl End for Near {
     }
 
     fn open_promoted(&self) -> Result<Box<dyn MirrorService + '_>, Error> {
-        let place = self.place();
-        Ok(Box::new(Promoted::new(&place, make::open_store(&place)?)?))
+        Ok(Box::new(Promoted::open(&self.place())?))
     }
 
     fn history(&self) -> Result<Box<dyn History + '_>, Error> {
@@ -174,8 +192,8 @@ impl End for Near {
 /// What a run that was interrupted had not finished making in the stage of a place: it goes before anything new is staged.
 pub fn staged(place: &Path) -> Need {
     let names = |dir: Dir| Some((dir.names().ok()?, dir));
-    let making = Home::of(place).stage().join(MAKING);
-    let Some((names, dir)) = Dir::open(&making).ok().and_then(names) else { return Need::default() };
+    let making = Home::of(place).ok().flatten().and_then(|home| Dir::open(&home.stage().join(MAKING)).ok());
+    let Some((names, dir)) = making.and_then(names) else { return Need::default() };
     let found = names.iter().filter_map(|name| dir.stat(name).ok()).filter(|stat| stat.is_file() && stat.links == 1);
     found.fold(Need::default(), |sum, stat| sum.and(Need { bytes: stat.allocated, inodes: 1 }))
 }

@@ -3,9 +3,9 @@
 //! What must stay true: nothing is written, neither to the store nor to the tree. What a restore would have to save first is refused.
 
 use super::Error;
-use super::home::Home;
-use super::local::{Place, check_target};
 use super::look::Look;
+use super::make::open_own_store;
+use super::place::{Place, check_target};
 use super::service::{Draft, MirrorService};
 use super::verify::Verified;
 use crate::chunk::cut::Chunker;
@@ -35,9 +35,10 @@ pub struct Promoted {
 
 impl Promoted {
     /// Over the store of a promoted place.
-    pub fn new(place: &Place<'_>, store: Store) -> Result<Self, Error> {
+    pub fn open(place: &Place<'_>) -> Result<Self, Error> {
         let (name, target) = (shown_path(place.mirror), place.target);
-        let role = Home::of(place.mirror).read_role()?;
+        let (_, home) = place.enter()?;
+        let (store, role) = (open_own_store(place, &home)?, home.read_role()?);
         let role = role.ok_or_else(|| Error::Refused(format!("{name} was not promoted (nothing was written)")))?;
         check_target(&role, place)?;
         let why = format!(

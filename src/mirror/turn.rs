@@ -6,17 +6,21 @@
 use super::Error;
 use super::end::Turning;
 use super::home::Home;
-use super::local::{LocalMirror, Place, check_target, lock, not_together};
-use super::make::open_store;
+use super::local::LocalMirror;
+use super::make::open_own_store;
+use super::place::{Place, check_target, lock, not_together};
 use super::service::MirrorService;
 use crate::format::role::{Role, State};
 use crate::format::snapshot::Kind;
+use crate::fs::dir::Dir;
 use crate::fs::lock::Lock;
+use crate::fs::pin::Held;
 use crate::fs::{clock, durable, pin};
 use crate::monitor::Monitor;
 use crate::path::shown_path;
 use crate::scan::selection::Selection;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A place with a role, under its lock.
@@ -25,6 +29,8 @@ pub struct Turn {
     target: String,
     mirror: PathBuf,
     store: Option<PathBuf>,
+    held: Vec<Held>,
+    root: Arc<Dir>,
     home: Home,
     role: Role,
     _lock: Lock,
@@ -33,22 +39,38 @@ pub struct Turn {
 impl Turn {
     /// Takes the lock of a place that has a role, and reads the role.
     pub fn begin(place: &Place<'_>) -> Result<Self, Error> {
-        let home = Home::of(place.mirror);
+        let (root, home) = place.enter()?;
         let lock = lock(&home, place)?;
         let role = home.read_role()?;
         let gone = || Error::Refused(format!("{} is a mirror no more (nothing was written)", shown_path(place.mirror)));
         let role = role.ok_or_else(gone)?;
         check_target(&role, place)?;
         let (mirror, store) = (place.mirror.to_path_buf(), place.store.map(Path::to_path_buf));
-        Ok(Self { target: place.target.to_owned(), mirror, store, home, role, _lock: lock })
+        Ok(Self {
+            target: place.target.to_owned(),
+            mirror,
+            store,
+            held: place.held.to_vec(),
+            root,
+            home,
+            role,
+            _lock: lock,
+        })
     }
 
     fn place(&self) -> Place<'_> {
-        Place { target: &self.target, mirror: &self.mirror, store: self.store.as_deref(), patience: Duration::ZERO }
+        Place {
+            target: &self.target,
+            mirror: &self.mirror,
+            store: self.store.as_deref(),
+            patience: Duration::ZERO,
+            held: &self.held,
+        }
     }
 
     fn finish(&self, to: u64, selection: &Selection, monitor: &dyn Monitor) -> Result<Option<String>, Error> {
-        let mirror = LocalMirror::open_locked(&self.place(), self.role.clone(), None, monitor)?;
+        let at = (Arc::clone(&self.root), self.home.clone());
+        let mirror = LocalMirror::open_locked(&self.place(), at, self.role.clone(), None, monitor)?;
         mirror.tidy(clock::now(), monitor)?;
         let look = mirror.look(selection, monitor)?;
         if !look.drift.is_empty() {
@@ -73,7 +95,11 @@ impl Turning for Turn {
     fn number(&self) -> Result<u64, Error> {
         match self.role.state {
             State::Clean(n) | State::Publishing(_, n) | State::Promoted(n) => Ok(n),
-            State::Empty if open_store(&self.place())?.newest(|kind| kind == Kind::Backup)?.is_none() => Ok(0),
+            State::Empty
+                if open_own_store(&self.place(), &self.home)?.newest(|kind| kind == Kind::Backup)?.is_none() =>
+            {
+                Ok(0)
+            }
             State::Empty => Err(Error::Refused(format!(
                 "no night has been put on {0} yet: what lies on it is older than its history. Run backup -backup {1} first; if SOURCE is lost, \
                  backup -restore {1} --to PLACE brings back the newest night (nothing was written)",
@@ -96,13 +122,13 @@ impl Turning for Turn {
     }
 
     fn link_store(&self) -> Result<Option<String>, Error> {
-        let (Some(elsewhere), usual) = (&self.store, self.home.store()) else { return Ok(None) };
+        let (Some(elsewhere), usual) = (&self.store, self.home.usual_store()) else { return Ok(None) };
         if !durable::is_there(&usual)? {
             durable::link(&pin::lasting(elsewhere), &usual)?;
             return Ok(Some(shown_path(&usual)));
         }
         let place = Place { store: None, ..self.place() };
-        open_store(&place).map(|_| None).map_err(|_| not_together(&usual))
+        open_own_store(&place, &self.home).map(|_| None).map_err(|_| not_together(&usual))
     }
 
     fn promote(&mut self, number: u64) -> Result<(), Error> {

@@ -38,6 +38,7 @@ pub struct Options {
 pub fn backup(ends: Ends<'_>, options: Options, context: Context<'_>) -> Result<Report, Error> {
     guards::source_is_no_mirror(&ends)?;
     guards::mirror_is_outside(&ends)?;
+    ends.note_what_is_not_ours(context.monitor);
     let source = open_tree(ends.source_here()?, "SOURCE", &ends.source.name())?;
     let selection = ends.selection()?;
     let is_new = options.init && !options.dry_run && (!ends.has_mirror()? || ends.waits_for_mirror()?.is_some());

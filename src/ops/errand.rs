@@ -11,6 +11,7 @@ use super::restore::{self, Would, restore};
 use super::{Context, Error, run};
 use crate::format::bin;
 use crate::fs::clock;
+use crate::fs::pin::Held;
 use crate::mirror::Error as MirrorError;
 use crate::mirror::end::End;
 use crate::mirror::near::Near;
@@ -127,9 +128,8 @@ impl Runner<'_> {
             }
             Verb::Check(data) => check(ends, data, context).map(Outcome::Check).map_err(fault),
             Verb::Restore(mut options) => {
-                if let Some(to) = &options.to {
-                    options.to = Some(self.admit(errand, to)?);
-                }
+                let to = options.to.as_deref().map(|to| self.admit(errand, to)).transpose()?;
+                options.to = to.as_deref().map(Path::to_path_buf);
                 let mut would = |would: Would| {
                     let mut bytes = Vec::new();
                     if bin::encode(&would, &mut bytes).is_ok() {
@@ -143,7 +143,7 @@ impl Runner<'_> {
     }
 
     /// The path to work with for a place here. A refusal names this host.
-    fn admit(&self, errand: &Errand, path: &Path) -> Result<PathBuf, Fault> {
+    fn admit(&self, errand: &Errand, path: &Path) -> Result<Held, Fault> {
         self.policy.admit(path).map_err(|fault| match fault {
             Fault::Refused(why) => Fault::Refused(format!("{}: {why}", errand.home)),
             other => other,
@@ -157,7 +157,8 @@ impl Runner<'_> {
                 let label = label.clone();
                 let store = place.store.as_deref().map(path).transpose()?;
                 let (name, path) = (&target.name, path(&place.path)?);
-                Box::new(Near::new(name, &path, store.as_deref()).called(Some(label)))
+                let near = Near::new(name, &path, store.as_deref()).called(Some(label));
+                Box::new(near.keeping([Some(path), store].into_iter().flatten()))
             }
             Side::Tunnel(host, place) => {
                 let tunnel = self.tunnel.clone();

@@ -9,7 +9,7 @@ use crate::fs::dir::Dir;
 use crate::fs::durable;
 use crate::manifest::cursor::Cursor;
 use crate::mirror::end::{Around, End};
-use crate::mirror::home::Home;
+use crate::mirror::home;
 use crate::mirror::look::{Drift, Look};
 use crate::path::{RelPath, shown, shown_path};
 use crate::store::chunks::ChunkSource;
@@ -108,11 +108,11 @@ pub(super) fn mirror_is_outside(ends: &Ends<'_>) -> Result<(), Error> {
 /// A place that the target writes to on this host, and the one of these folders of a tree that it lies in, or that lies in it.
 fn over<'t>(tree: &Path, tops: &'t [RelPath], ends: &Ends<'_>) -> Option<(PathBuf, &'t RelPath)> {
     let tree = durable::real_path(tree);
-    let own = Home::of(&tree);
+    let own = home::folder(&tree);
     let meet = |top: &RelPath, ours: &Path| {
         let place = tree.join(top.as_path());
         // `.backup` at the root of a tree is never part of it.
-        !ours.starts_with(own.root())
+        !ours.starts_with(&own)
             && (is_in(ours, &place) || is_in(&place, ours) || is_same(&ours.join(top.as_path()), &place))
     };
     ends.written_here().find_map(|ours| {

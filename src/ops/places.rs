@@ -4,8 +4,10 @@ use super::{Context, Error};
 use crate::format::role::{Role, State};
 use crate::fs::dir::Dir;
 use crate::fs::space::Need;
+use crate::mirror::Error as MirrorError;
 use crate::mirror::end::End;
 use crate::mirror::service::MirrorService;
+use crate::monitor::Monitor;
 use crate::path::RelPath;
 use crate::place::Place;
 use crate::scan::selection::Selection;
@@ -51,14 +53,29 @@ impl<'t> Ends<'t> {
                 stale => stale,
             },
         };
-        let live = promoted(self.source.role()?);
+        let live = promoted(self.source_role()?);
         Ok(live.filter(|live| stale.is_none_or(|stale| stale < *live)))
+    }
+
+    /// What SOURCE says of itself. A `.backup` that anybody may have put there says nothing.
+    fn source_role(&self) -> Result<Option<Role>, MirrorError> {
+        match self.source.role() {
+            Err(MirrorError::NotOurs(_)) => Ok(None),
+            role => role,
+        }
+    }
+
+    /// Tells of a `.backup` in SOURCE that says nothing.
+    pub(super) fn note_what_is_not_ours(&self, monitor: &dyn Monitor) {
+        if let Err(MirrorError::NotOurs(why)) = self.source.role() {
+            monitor.note(&why);
+        }
     }
 
     /// Whether the history is read at SOURCE: after a swap, until there is a mirror again. Where MIRROR does not answer, there may be one, with newer
     /// nights; who only looks, or restores to another place, is told so.
     pub(super) fn history_is_at_source(&self, only_looks: bool) -> bool {
-        let promoted = || matches!(self.source.role(), Ok(Some(role)) if self.is_promoted(&role));
+        let promoted = || matches!(self.source_role(), Ok(Some(role)) if self.is_promoted(&role));
         match self.waits_for_mirror() {
             Ok(live) => live.is_some(),
             // A SOURCE that is dead says nothing of itself.

@@ -142,7 +142,7 @@ fn from(
     guards::place_is_no_mirror(&end, ends, selection.tops())?;
     require_paths(mirror, &record, &options.paths)?;
     if options.to.is_some() && !options.dry_run {
-        std::fs::create_dir_all(place).map_err(|e| FsError::new("make the folder", place, e))?;
+        Dir::open_or_make(place).map_err(|e| FsError::new("make the folder", place, e))?;
     }
     let absent = options.dry_run && options.to.is_some() && !durable::exists(place)?;
     let root = open_tree(if absent { Path::new("/proc/self/fdinfo") } else { place }, what, &name)?;

@@ -1,89 +1,98 @@
 //! The folder for staged files in a place that is restored to (floor 6). It is ours only for as long as the restore takes, for it must not make a
 //! source look like a mirror; and it comes and goes without leaving its mark on the times of the root.
+//!
+//! What must stay true: others may write to the place, so neither `.backup` nor `stage` is followed where it is a symlink, and what is not ours alone is
+//! not used: whatever lies in a stage is removed.
 
 use super::{Context, Error};
 use crate::fs::dir::Dir;
 use crate::fs::meta::At;
-use crate::fs::{Error as FsError, clock, durable};
-use crate::mirror::home::Home;
+use crate::fs::{Error as FsError, clock};
+use crate::mirror::home::{self, Home};
 use crate::mirror::leftover::Leftover;
 use crate::mirror::service::MirrorService;
 use std::io;
 use std::path::{Path, PathBuf};
 
+const STAGE: &[u8] = b"stage";
+
 /// Where staged files go in a place.
 pub(super) struct PlaceStage<'a> {
     root: &'a Dir,
-    home: Home,
+    place: &'a Path,
 }
 
 impl<'a> PlaceStage<'a> {
     /// Of this place, whose root is open.
-    pub(super) fn of(root: &'a Dir, place: &Path) -> Self {
-        Self { root, home: Home::of(place) }
+    pub(super) fn of(root: &'a Dir, place: &'a Path) -> Self {
+        Self { root, place }
     }
 
-    /// Where the folder is.
+    /// Where the folder is, for messages.
     pub(super) fn path(&self) -> PathBuf {
-        self.home.stage()
+        home::folder(self.place).join("stage")
     }
 
     /// Saves what a restore that was killed had taken out of the tree and the store does not have, and takes its folder away. To be done before the
     /// tree is looked at: a further name of a file in the stage is a further name of that file.
     pub(super) fn tidy(&self, mirror: &dyn MirrorService, context: Context<'_>) -> Result<(), Error> {
-        let path = self.path();
-        if !durable::exists(&path)? {
+        let Some(home) = Home::within(self.root, self.place)? else { return Ok(()) };
+        let folder = home.open()?;
+        if self.may(folder.stat_if_any(STAGE))?.is_none() {
             return Ok(());
         }
         // A place that was a mirror before a swap has an empty one of its own.
-        let is_empty = Dir::open(&path).and_then(|stage| stage.names()).is_ok_and(|names| names.is_empty());
-        if is_empty && self.home.read_role()?.is_some() {
+        let is_empty = folder.child(STAGE).and_then(|stage| stage.names()).is_ok_and(|names| names.is_empty());
+        if is_empty && home.read_role()?.is_some() {
             return Ok(());
         }
         let stage = self.open()?;
-        Leftover { stage: &stage, path: &path }.tidy(mirror, context.now, context.monitor)?;
+        Leftover { stage: &stage, path: &self.path() }.tidy(mirror, context.now, context.monitor)?;
         self.leave()
     }
 
-    /// Opens the folder, and makes it first. Others may write to the place: neither name is followed where it is a symlink, and what is not ours
-    /// alone is not used, for whatever lies in a stage is removed.
+    /// Opens the folder, and makes it first.
     pub(super) fn open(&self) -> Result<Dir, Error> {
-        let opened = self.keeping_mtime(|| {
-            let stage = self.root.child_or_new(b".backup")?.child_or_new(b"stage")?;
-            let stat = stage.stat_self()?;
+        self.keeping_mtime(|| {
+            let stage = self.may(Home::make(self.root, self.place)?.open()?.child_or_new(STAGE))?;
+            let stat = self.may(stage.stat_self())?;
             if stat.uid != clock::effective_uid() || stat.mode & 0o077 != 0 {
                 let message = "it is not a folder of this program: remove it, or restore to another place";
-                return Err(io::Error::other(message));
+                return self.may(Err(io::Error::other(message)));
             }
-            if stage.try_lock()? {
+            if self.may(stage.try_lock())? {
                 Ok(stage)
             } else {
-                Err(io::Error::other("another restore is writing to this place"))
+                self.may(Err(io::Error::other("another restore is writing to this place")))
             }
-        });
-        Ok(opened.map_err(|e| FsError::new("use", &self.path(), e))?)
+        })
     }
 
     /// Takes the folder away again, unless it was there before: a source that was a mirror before a swap has its history beside it.
     pub(super) fn leave(&self) -> Result<(), Error> {
-        let path = self.path();
-        if durable::exists(&self.home.role())? {
+        let Some(home) = Home::within(self.root, self.place)? else {
+            return self.may(Err(io::Error::other("somebody moved it away")));
+        };
+        if home.has_role()? {
             return Ok(());
         }
-        let removed = self.keeping_mtime(|| {
-            std::fs::remove_dir(&path)?;
-            match std::fs::remove_dir(self.home.root()) {
+        self.keeping_mtime(|| {
+            self.may(home.open()?.remove_dir(STAGE))?;
+            match self.root.remove_dir(home::NAME.as_bytes()) {
                 // What somebody else put there is theirs.
                 Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
-                other => other,
+                other => self.may(other),
             }
-        });
-        Ok(removed.map_err(|e| FsError::new("remove the folder", &path, e))?)
+        })
+    }
+
+    fn may<T>(&self, done: io::Result<T>) -> Result<T, Error> {
+        Ok(done.map_err(|e| FsError::new("use", &self.path(), e))?)
     }
 
     /// Does something in the root of the place and gives the root its time back.
-    fn keeping_mtime<T>(&self, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let before = self.root.stat_self()?;
+    fn keeping_mtime<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let before = self.may(self.root.stat_self())?;
         let done = work()?;
         // Who may not set it has not lost anything.
         let _not_ours = At::dir(self.root).set_mtime(before.mtime);

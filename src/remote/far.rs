@@ -15,7 +15,7 @@ use crate::fs::space::Need;
 use crate::limits::RECORDS_ANSWERS;
 use crate::mirror::Error;
 use crate::mirror::end::{Around, End, Room, Turning};
-use crate::mirror::home::Home;
+use crate::mirror::home;
 use crate::mirror::service::MirrorService;
 use crate::monitor::{Monitor, Silent};
 use crate::path::{RelPath, shown};
@@ -108,7 +108,7 @@ impl End for FarEnd {
     }
 
     fn store_name(&self) -> String {
-        let usual = || Home::of(Path::new(OsStr::from_bytes(&self.place.path))).store();
+        let usual = || home::usual_store(Path::new(OsStr::from_bytes(&self.place.path)));
         let store = self.place.store.clone();
         self.named(&store.unwrap_or_else(|| usual().as_os_str().as_bytes().to_vec()))
     }

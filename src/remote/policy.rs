@@ -2,15 +2,16 @@
 //!
 //! An agent that an ordinary login started is open: the same user could do all of it anyway. A forced command pins it to one directory. What must stay
 //! true: that directory is opened once, before anything is said, and never looked up by name again; what a client names is compared with its name
-//! as text, and every part of it that exists is a directory and no symlink.
+//! as text, every part of it that exists is a directory and no symlink, and the directory that was found so is the one that is worked in.
 
 use super::message::Fault;
 use crate::fs::Error as FsError;
-use crate::fs::pin::Pin;
-use crate::path::{RelPath, shown, shown_path};
+use crate::fs::pin::{Held, Pin};
+use crate::path::{RelPath, shown};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 /// Longest path that the kernel takes.
 const PATH_MAX: usize = 4095;
@@ -24,7 +25,7 @@ pub struct Policy {
 
 #[derive(Debug)]
 struct Pinned {
-    pin: Pin,
+    pin: Arc<Pin>,
     /// The root as it was named, without a slash at its end.
     root: Vec<u8>,
 }
@@ -42,46 +43,26 @@ impl Policy {
         while name.len() > 1 && name.ends_with(b"/") {
             name.pop();
         }
-        let pin = Pin::hold(Path::new(OsStr::from_bytes(&name)))?;
+        let pin = Arc::new(Pin::hold(Path::new(OsStr::from_bytes(&name)))?);
         Ok(Self { pinned: Some(Pinned { pin, root: name }), append_only })
     }
 
     /// The path to work with for a place that a client named. One that is relative begins at the current directory, or at the root if there is one.
-    pub fn admit(&self, path: &Path) -> Result<PathBuf, Fault> {
+    pub fn admit(&self, path: &Path) -> Result<Held, Fault> {
         let bytes = path.as_os_str().as_bytes();
         let refused = |why: &str| Fault::Refused(format!("{}: {why} (nothing was written)", cut(bytes)));
         if bytes.is_empty() || bytes.contains(&0) || bytes.len() > PATH_MAX {
             return Err(refused("this cannot be a path"));
         }
         let Some(pinned) = &self.pinned else {
-            return std::path::absolute(path).map_err(|e| refused(&e.to_string()));
+            return std::path::absolute(path).map(Held::named).map_err(|e| refused(&e.to_string()));
         };
         let root = shown(&pinned.root);
         let below = pinned.below(bytes).ok_or_else(|| {
             refused(&format!("this agent works only in {root}: name that, or what is below it, without . and .."))
         })?;
-        let inside = pinned.pin.prove(&below);
-        inside.map_err(|e| refused(&format!("below {root} it must be a directory, not reached by a symlink ({e})")))?;
-        Ok(if below.is_root() { pinned.pin.path().to_path_buf() } else { pinned.pin.path().join(below.as_path()) })
-    }
-
-    /// Text for the client: with the names of places in it in which they were named, not as they were pinned.
-    pub fn named(&self, text: &str) -> String {
-        let Some(pinned) = &self.pinned else { return text.to_owned() };
-        let (root, pin) = (shown(&pinned.root), shown_path(pinned.pin.path()));
-        let mut named = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once(&pin) {
-            named.push_str(before);
-            // Another descriptor may begin with the same digits.
-            let other = after.starts_with(|next: char| next.is_ascii_digit());
-            // Below `/` there is one slash already.
-            let root = if root == "/" && after.starts_with('/') { "" } else { &root };
-            named.push_str(if other { &pin } else { root });
-            rest = after;
-        }
-        named.push_str(rest);
-        named
+        let inside = pinned.pin.below(&below);
+        inside.map_err(|e| refused(&format!("below {root} it must be a directory, not reached by a symlink ({e})")))
     }
 
     /// Whether nothing may be taken away.

@@ -1,6 +1,8 @@
 //! What a client may name, and what it may not.
 
 use super::Policy;
+use crate::mirror::end::End;
+use crate::mirror::near::Near;
 use proptest::prelude::{ProptestConfig, any, prop, prop_assert, proptest};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -107,9 +109,7 @@ fn the_root_and_what_is_below_it_may_be_named_be_it_there_or_not() {
         assert!(admitted.starts_with("/proc/self/fd"), "{}", admitted.display());
         let found = crate::fs::durable::real_path(&admitted);
         assert_eq!(found.components().as_path(), path(&real).components().as_path());
-        let text = crate::path::shown_path(&admitted);
-        let shown = crate::path::shown(&real);
-        assert_eq!(f.policy.named(&format!("{text}: x")), format!("{}: x", shown.trim_end_matches('/')));
+        assert_eq!(crate::path::shown_path(&admitted), crate::path::shown(&real).trim_end_matches('/'));
     }
 }
 
@@ -140,28 +140,38 @@ fn the_root_of_everything_may_be_one() {
     let f = fixture();
     let policy = Policy::pinned(Path::new("/"), false).unwrap();
     let admitted = policy.admit(&f.root).unwrap();
-    assert_eq!(policy.named(&crate::path::shown_path(&admitted)), f.root.display().to_string());
+    assert_eq!(crate::path::shown_path(&admitted), f.root.display().to_string());
     assert!(policy.admit(Path::new("/..")).is_err());
 }
 
 #[test]
 fn without_a_root_any_path_is_taken_and_made_absolute() {
     let policy = Policy::open();
-    assert_eq!(policy.admit(Path::new("/x/../y")).unwrap(), Path::new("/x/../y"));
+    assert_eq!(&*policy.admit(Path::new("/x/../y")).unwrap(), Path::new("/x/../y"));
     assert!(policy.admit(Path::new("x")).unwrap().is_absolute());
     for bad in [&b""[..], b"a\0b", &b"/x".repeat(5000)] {
         assert!(policy.admit(path(bad)).is_err());
     }
-    assert_eq!(policy.named("/proc/self/fd/3: x"), "/proc/self/fd/3: x");
 }
 
+/// A client with two connections: a mirror that it publishes by one has at `x` now a folder, now a symlink, and `x` is its place by the other.
 #[test]
-fn another_descriptor_is_not_taken_for_the_root() {
+fn what_was_admitted_is_what_is_used_whatever_takes_its_name() {
     let f = fixture();
-    let pin = f.policy.admit(&f.root).unwrap();
-    let text = format!("{0}1/x {0}/y {0}", pin.display());
-    let root = f.root.display();
-    assert_eq!(f.policy.named(&text), format!("{}1/x {root}/y {root}", pin.display()));
+    let place = f.policy.admit(&f.root.join("a/b c")).unwrap();
+    let new = f.policy.admit(&f.root.join("a/new/place")).unwrap();
+    std::fs::rename(f.root.join("a/b c"), f.root.join("moved")).unwrap();
+    for name in ["a/b c", "a/new"] {
+        symlink(f.outside.join("secret"), f.root.join(name)).unwrap();
+    }
+    std::fs::write(place.join("new"), "inside").unwrap();
+    assert!(f.root.join("moved/new").is_file());
+    let near = |place: &Path| Near::new("elixir", place, None);
+    near(&place).init(7).unwrap();
+    assert!(f.root.join("moved/.backup/role").is_file());
+    assert!(near(&new).init(7).is_err() && near(&new).role().unwrap().is_none());
+    assert_eq!(std::fs::read_dir(f.outside.join("secret")).unwrap().count(), 1);
+    assert!(f.policy.admit(&f.root.join("a/b c")).is_err());
 }
 
 proptest! {

@@ -159,7 +159,7 @@ impl<'a> Desk<'a> {
             pushes
         });
         let work = move || {
-            let told = Told::new(id, self.port, self.policy);
+            let told = Told::new(id, self.port);
             let answer = self.work_long(id, ask, pushes, &told);
             told.flush();
             self.pushes().remove(&id);
@@ -206,7 +206,7 @@ impl<'a> Desk<'a> {
                 }
             }
             unsettled = is_put(&ask) || unsettled && !matches!(ask, Ask::Settle | Ask::Commit(_) | Ask::Close);
-            let told = Told::new(id, self.port, self.policy);
+            let told = Told::new(id, self.port);
             let answer = self.next_in_order(ask, &mut patcher, &told);
             told.flush();
             self.answer(id, answer);
@@ -295,7 +295,6 @@ impl<'a> Desk<'a> {
 
     /// Sends what came of a question. A client that is gone does not want it.
     fn answer(&self, id: u64, answer: Result<Answer, Fault>) {
-        let answer = answer.map_err(|fault| fault::named(fault, self.policy));
         let bytes = Message::Answer(id, answer).encode().ok().filter(|bytes| bytes.len() <= FRAME_MAX);
         let too_long = || {
             let why = "the answer is too long to be sent: work on the host of the mirror itself".to_owned();

@@ -19,6 +19,7 @@ use crate::chunk::codec;
 use crate::format::config::Config;
 use crate::fs;
 use crate::fs::durable;
+use crate::fs::pin::{Held, lasting};
 use crate::id::Id;
 use crate::limits;
 use crate::path::shown_path;
@@ -127,6 +128,8 @@ pub struct Store {
     index: RwLock<IndexSet>,
     writer: Mutex<Writer>,
     open: OpenPacks,
+    /// What its paths begin at.
+    _held: Option<Held>,
 }
 
 impl Store {
@@ -136,7 +139,8 @@ impl Store {
         for folder in layout.folders() {
             durable::make_folder(&folder)?;
         }
-        for folder in layout.folders().iter().map(PathBuf::as_path).chain(root.parent()) {
+        let above = lasting(root);
+        for folder in layout.folders().iter().map(PathBuf::as_path).chain(above.parent()) {
             durable::sync_folder(folder)?;
         }
         durable::write_new(&layout.config(), &config.encode())?;
@@ -149,7 +153,20 @@ impl Store {
         let path = layout.config();
         let config = Config::decode(&durable::read(&path, limits::TEXT_MAX)?).map_err(|e| Error::damaged(&path, e))?;
         let index = RwLock::new(IndexSet::open(&layout)?);
-        Ok(Self { layout, config, index, writer: Mutex::new(Writer::default()), open: OpenPacks::default() })
+        Ok(Self {
+            layout,
+            config,
+            index,
+            writer: Mutex::new(Writer::default()),
+            open: OpenPacks::default(),
+            _held: None,
+        })
+    }
+
+    /// Keeps the directory that its paths begin at for as long as it is open.
+    #[must_use]
+    pub fn keeping(self, held: Held) -> Self {
+        Self { _held: Some(held), ..self }
     }
 
     /// Whether a folder holds a store.

@@ -29,6 +29,7 @@ mod nights;
 mod permissions;
 mod sources;
 mod stage;
+mod strangers;
 mod support;
 mod swap;
 mod table;

@@ -1,12 +1,13 @@
 //! The place that a conversation is about, and the questions about it that need nothing open (floor 5).
 //!
-//! What must stay true: the place is admitted anew for each question, so that what was put in its way meanwhile is seen.
+//! What must stay true: the place is admitted anew for each question, so that what was put in its way meanwhile is seen; and the answer is of the
+//! very directory that was admitted.
 
 use super::fault::out_of_turn;
 use crate::fs::space::Need;
 use crate::id::Id;
 use crate::limits::RECORDS_BYTES;
-use crate::mirror::end::{Around, End};
+use crate::mirror::end::End;
 use crate::mirror::near::Near;
 use crate::path::{NAME_MAX, shown};
 use crate::remote::message::{Answer, Ask, Fault, Whereabouts};
@@ -15,7 +16,7 @@ use crate::store::import;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A place of a target.
 pub(super) struct Bound<'a> {
@@ -39,8 +40,9 @@ impl<'a> Bound<'a> {
     /// The place, as this host has it now.
     pub(super) fn near(&self) -> Result<Near, Fault> {
         let admit = |path: &[u8]| self.policy.admit(Path::new(OsStr::from_bytes(path)));
-        let store: Option<PathBuf> = self.place.store.as_deref().map(admit).transpose()?;
-        Ok(Near::new(&self.place.target, &admit(&self.place.path)?, store.as_deref()).called(None))
+        let (path, store) = (admit(&self.place.path)?, self.place.store.as_deref().map(admit).transpose()?);
+        let near = Near::new(&self.place.target, &path, store.as_deref()).called(None);
+        Ok(near.keeping([Some(path), store].into_iter().flatten()))
     }
 
     /// Answers what needs nothing open.
@@ -48,9 +50,9 @@ impl<'a> Bound<'a> {
         let near = self.near()?;
         Ok(match ask {
             Ask::Role => Answer::Role(near.role()?),
-            Ask::MirrorAround => Answer::Around(near.mirror_around()?.map(|around| self.named(around))),
+            Ask::MirrorAround => Answer::Around(near.mirror_around()?),
             Ask::WithoutContent(dirs) => Answer::Why(near.without_content(&dirs)?),
-            Ask::Records(after) => self.records(&near, after)?,
+            Ask::Records(after) => Self::records(&near, after)?,
             Ask::Room(settled) => Answer::Room(near.room(settled)?),
             Ask::RoomForHistory(packs) => Answer::Need(room_for(&near, packs)?),
             Ask::Init(random) => {
@@ -61,19 +63,15 @@ impl<'a> Bound<'a> {
         })
     }
 
-    fn named(&self, around: Around) -> Around {
-        Around { root: self.policy.named(&around.root), ..around }
-    }
-
     /// The records after a number, until there are many bytes of them.
-    fn records(&self, near: &Near, after: u64) -> Result<Answer, Fault> {
+    fn records(near: &Near, after: u64) -> Result<Answer, Fault> {
         let store = near.open_store()?;
         let (mut records, mut bytes) = (Vec::new(), 0_usize);
         for sequence in store.sequences()?.into_iter().filter(|sequence| *sequence > after) {
             if bytes > RECORDS_BYTES {
                 return Ok(Answer::Records(records, true));
             }
-            let record = store.record(sequence).map_err(|e| self.policy.named(&e.to_string()));
+            let record = store.record(sequence).map_err(|e| e.to_string());
             bytes =
                 bytes.saturating_add(record.as_ref().map_or(Ok(0), |record| record.encode().map(|bytes| bytes.len()))?);
             records.push((sequence, record));

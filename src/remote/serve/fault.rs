@@ -7,7 +7,6 @@ use crate::fs::Error as FsError;
 use crate::manifest::Error as ManifestError;
 use crate::mirror::Error as MirrorError;
 use crate::remote::message::Fault;
-use crate::remote::policy::Policy;
 use crate::scan::selection::BadGlob;
 use crate::store::Error as StoreError;
 
@@ -69,16 +68,4 @@ impl From<BadGlob> for Fault {
 /// A question that does not fit what was asked before.
 pub(super) fn out_of_turn(what: &str) -> Fault {
     Fault::Refused(format!("the client asked for something out of turn: {what} (nothing was written)"))
-}
-
-/// With the names of places as the client knows them.
-pub(super) fn named(fault: Fault, policy: &Policy) -> Fault {
-    match fault {
-        Fault::Locked(text) => Fault::Locked(policy.named(&text)),
-        Fault::Refused(text) => Fault::Refused(policy.named(&text)),
-        Fault::NoSnapshot(sequence) => Fault::NoSnapshot(sequence),
-        Fault::Damaged(text) => Fault::Damaged(policy.named(&text)),
-        Fault::Unreadable(text) => Fault::Unreadable(policy.named(&text)),
-        Fault::Failed(text) => Fault::Failed(policy.named(&text)),
-    }
 }

@@ -11,7 +11,6 @@ use crate::limits::{KEPT_NODES, OPENED_RECORDS, OPENED_SEARCH, RECORDS_BYTES};
 use crate::mirror::admit;
 use crate::mirror::local::LocalMirror;
 use crate::mirror::look::Look;
-use crate::mirror::make;
 use crate::mirror::near::Near;
 use crate::mirror::promoted::Promoted;
 use crate::mirror::service::{Draft, MirrorService};
@@ -29,7 +28,7 @@ pub(super) enum Held {
     #[default]
     Nothing,
     Mirror(Box<Mirror>),
-    Turn(Mutex<Turn>),
+    Turn(Box<Mutex<Turn>>),
 }
 
 /// An open mirror, or the history of a promoted place.
@@ -55,14 +54,13 @@ impl Held {
 
     /// Opens the history of a promoted place.
     pub(super) fn open_promoted(near: &Near) -> Result<Self, Fault> {
-        let place = near.place();
-        let end = End::Promoted(Box::new(Promoted::new(&place, make::open_store(&place)?)?));
+        let end = End::Promoted(Box::new(Promoted::open(&near.place())?));
         Ok(Self::Mirror(Box::new(Mirror { end, looked: Mutex::default(), kept: AtomicU64::new(0) })))
     }
 
     /// Takes the lock of a place with a role.
     pub(super) fn begin_turn(near: &Near) -> Result<Self, Fault> {
-        Ok(Self::Turn(Mutex::new(Turn::begin(&near.place())?)))
+        Ok(Self::Turn(Box::new(Mutex::new(Turn::begin(&near.place())?))))
     }
 
     /// The mirror that is open.

@@ -6,7 +6,6 @@ use crate::monitor::{Monitor, Phase};
 use crate::path::RelPath;
 use crate::remote::line::Port;
 use crate::remote::message::{Event, Message};
-use crate::remote::policy::Policy;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,6 @@ const OFTEN: Duration = Duration::from_millis(200);
 pub(super) struct Told<'a> {
     id: u64,
     port: &'a Port,
-    policy: &'a Policy,
     gathered: Mutex<Gathered>,
 }
 
@@ -29,21 +27,15 @@ struct Gathered {
 
 impl<'a> Told<'a> {
     /// Of the question with this number.
-    pub(super) fn new(id: u64, port: &'a Port, policy: &'a Policy) -> Self {
+    pub(super) fn new(id: u64, port: &'a Port) -> Self {
         let gathered = Mutex::new(Gathered { files: 0, bytes: 0, sent: Instant::now() });
-        Self { id, port, policy, gathered }
+        Self { id, port, gathered }
     }
 
     /// Sends an event, after the counts that belong before it.
     pub(super) fn tell(&self, event: Event) {
         self.flush();
-        let named = |text: String| self.policy.named(&text);
-        self.send(match event {
-            Event::Problem(path, text) => Event::Problem(path, named(text)),
-            Event::Wrong(text) => Event::Wrong(named(text)),
-            Event::Note(text) => Event::Note(named(text)),
-            other => other,
-        });
+        self.send(event);
     }
 
     /// Sends what is gathered.

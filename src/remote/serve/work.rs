@@ -36,7 +36,7 @@ fn turn(turn: &Mutex<Turn>, ask: Ask, policy: &Policy, monitor: &dyn Monitor) ->
     };
     match ask {
         Ask::TurnNumber => return Ok(Answer::Number(turn.number()?)),
-        Ask::LinkStore => return Ok(Answer::Why(turn.link_store()?.map(|link| policy.named(&link)))),
+        Ask::LinkStore => return Ok(Answer::Why(turn.link_store()?)),
         Ask::FinishPublishing(part) => turn.finish_publishing(&selection(part)?, monitor)?,
         Ask::Promote(number) => {
             keeps()?;
