@@ -58,12 +58,9 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("owners, restore", &["src"], OWNERS, restore),
     scene("stage, restore", &["src"], STAGE, restore),
     scene("stage, to", &["to"], STAGE, restore_to),
+    scene("circle", &["src"], &[], circle),
     scene("check, all", &["src", "mir"], ALL, check),
     scene("anything", &["src", "mir", "to"], ALL, anything),
-];
-
-/// What fails by now, and is run only when it is named: it belongs above.
-pub(crate) const OPEN: &[Scene] = &[
 ];
 
 impl Scene {
