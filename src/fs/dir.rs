@@ -12,24 +12,40 @@ use crate::path::RelPath;
 use crate::path::called;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, openat2};
 use rustix::io::{Errno, retry_on_intr};
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// An open directory.
 #[derive(Debug)]
 pub struct Dir(pub(super) OwnedFd);
 
+/// So many symlinks are followed, as by the kernel.
+const LINKS_MAX: usize = 40;
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// A directory that is only gone through: nobody needs to be let list it.
 const WAY: OFlags = DIRECTORY.union(OFlags::PATH);
 
 impl Dir {
-    /// Opens a root that the operator named; symlinks in it are followed. Below a directory that is held ([`super::pin`]) none is.
+    /// Opens a root that the operator named. Symlinks on the way to it are followed; it may be one itself, if nobody but root or who runs this can have
+    /// made that. Below a directory that is held ([`super::pin`]) none is followed.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Self::open_as(path, DIRECTORY)
+        let mut path = Cow::Borrowed(path);
+        for _ in 0..LINKS_MAX {
+            // Without the slash at its end, with which the last name would be followed.
+            let plain = path.components().as_path();
+            match Self::open_as(plain, DIRECTORY | OFlags::NOFOLLOW) {
+                Err(e) if called::split(plain).is_none() && e.kind() == io::ErrorKind::NotADirectory => {
+                    path = Cow::Owned(follow(plain)?);
+                }
+                opened => return opened,
+            }
+        }
+        Err(Errno::LOOP.into())
     }
 
     /// As [`Dir::open`], only to go on from there: what is in it cannot be listed.
@@ -42,7 +58,7 @@ impl Dir {
             |path: &Path, flags: OFlags| Ok(Self(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?));
         let Some((held, below)) = called::split(path) else { return open(path, flags) };
         let mut names = below.components().peekable();
-        let mut at = open(&held, if names.peek().is_some() { WAY } else { flags })?;
+        let mut at = open(&held, if names.peek().is_some() { WAY } else { flags.difference(OFlags::NOFOLLOW) })?;
         while let Some(name) = names.next() {
             at = at.child_as(name.as_os_str().as_bytes(), if names.peek().is_some() { WAY } else { flags })?;
         }
@@ -282,6 +298,22 @@ impl Dir {
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Where a symlink leads that the operator named in place of a directory.
+fn follow(path: &Path) -> io::Result<PathBuf> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let link = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?;
+    let stat = Stat::of_open(&link)?;
+    if stat.kind != FileType::Symlink {
+        return Err(Errno::NOTDIR.into());
+    }
+    if ![0, clock::effective_uid()].contains(&stat.uid) {
+        let why = format!("it is a symlink of user {}: only those of root and of who runs this are followed", stat.uid);
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    let target = retry_on_intr(|| rustix::fs::readlinkat(&link, c"", Vec::new()))?;
+    Ok(path.parent().unwrap_or(Path::new("/")).join(OsStr::from_bytes(target.to_bytes())))
 }
 
 /// Descriptors that this process may have open at a time.

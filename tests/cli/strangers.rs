@@ -129,6 +129,33 @@ fn a_role_a_lock_or_a_record_that_is_no_file_is_refused_in_time() {
     site.night();
 }
 
+#[test]
+fn a_root_that_is_a_symlink_of_somebody_else_is_not_followed() {
+    if !we_are_root() {
+        return;
+    }
+    let site = Site::new();
+    site.write("d/a", "a");
+    for (name, end) in [("src", "SOURCE"), ("mirror", "mirror")] {
+        fs::create_dir_all(site.path(name)).unwrap();
+        fs::rename(site.path(name), site.path("real")).unwrap();
+        symlink("real", site.path(name)).unwrap();
+        lchown(site.path(name), Some(STRANGER), None).unwrap();
+        site.run("-backup --init data").ended(2).warns(&[end, "it is a symlink of user 54321"]);
+        lchown(site.path(name), Some(0), None).unwrap();
+        site.run("-backup --init data").ended(0);
+        fs::remove_file(site.path(name)).unwrap();
+        fs::rename(site.path("real"), site.path(name)).unwrap();
+    }
+    fs::create_dir(site.path("etc")).unwrap();
+    symlink("etc", site.path("x")).unwrap();
+    lchown(site.path("x"), Some(STRANGER), None).unwrap();
+    for to in ["x", "x/"] {
+        site.run(&format!("-restore data --to {to}")).ended(2).warns(&["it is a symlink of user 54321"]);
+    }
+    assert!(is_empty(&site.path("etc")));
+}
+
 /// A folder `stage` that a symlink leads to is nobody's of ours.
 #[test]
 fn the_folder_for_staged_files_is_reached_through_no_symlink() {
