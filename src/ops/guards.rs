@@ -7,6 +7,7 @@ use super::places::Ends;
 use crate::entry::{ChunkRef, Node};
 use crate::fs::dir::Dir;
 use crate::fs::durable;
+use crate::fs::stat::Stat;
 use crate::manifest::cursor::Cursor;
 use crate::mirror::end::{Around, End};
 use crate::mirror::home;
@@ -110,10 +111,9 @@ fn over<'t>(tree: &Path, tops: &'t [RelPath], ends: &Ends<'_>) -> Option<(PathBu
     let tree = durable::real_path(tree);
     let own = home::folder(&tree);
     let meet = |top: &RelPath, ours: &Path| {
-        let place = tree.join(top.as_path());
+        let place = Folder::find(&tree, top);
         // `.backup` at the root of a tree is never part of it.
-        !ours.starts_with(&own)
-            && (is_in(ours, &place) || is_in(&place, ours) || is_same(&ours.join(top.as_path()), &place))
+        !ours.starts_with(&own) && (place.has(ours) || place.is_in(ours) || place.is_same(&Folder::find(ours, top)))
     };
     ends.written_here().find_map(|ours| {
         let real = durable::real_path(&ours);
@@ -121,14 +121,51 @@ fn over<'t>(tree: &Path, tops: &'t [RelPath], ends: &Ends<'_>) -> Option<(PathBu
     })
 }
 
-/// Whether a path is a folder or lies in it, by its name or, as one folder may be mounted at two places, by what is there.
-fn is_in(path: &Path, folder: &Path) -> bool {
-    path.starts_with(folder) || path.ancestors().any(|above| is_same(above, folder))
+/// A folder of a tree, by its name and, as one folder may be mounted at two places, by what is there. Below the root of the tree nothing is followed: a
+/// symlink there is no folder, and holds nothing.
+struct Folder {
+    path: PathBuf,
+    /// All above it, from the root of the tree on, as far as they are there.
+    above: Vec<Stat>,
+    is: Option<Stat>,
 }
 
-fn is_same(one: &Path, other: &Path) -> bool {
-    let what = |path: &Path| Some(Dir::open(path).ok()?.stat_self().ok()?).map(|stat| (stat.device, stat.inode));
-    what(one).is_some_and(|one| what(other) == Some(one))
+impl Folder {
+    fn find(tree: &Path, top: &RelPath) -> Self {
+        let mut folder = Self { path: tree.join(top.as_path()), above: Vec::new(), is: None };
+        let mut at = Dir::way(tree).ok();
+        let mut names = top.names();
+        while let Some(stat) = at.as_ref().and_then(|at| at.stat_self().ok()) {
+            let Some(name) = names.next() else {
+                folder.is = Some(stat);
+                break;
+            };
+            folder.above.push(stat);
+            at = at.and_then(|at| at.child_to_pass(name).ok());
+        }
+        folder.above.extend(tree.ancestors().skip(1).filter_map(look));
+        folder
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        matches!((&self.is, &other.is), (Some(one), Some(other)) if one.is_same(other))
+    }
+
+    /// Whether a place is this folder, or lies in it.
+    fn has(&self, place: &Path) -> bool {
+        let is_this = |stat: Stat| self.is.is_some_and(|is| is.is_same(&stat));
+        place.starts_with(&self.path) || place.ancestors().filter_map(look).any(is_this)
+    }
+
+    /// Whether it is this place, or lies in it.
+    fn is_in(&self, place: &Path) -> bool {
+        let is_place = |stat: Stat| self.is.iter().chain(&self.above).any(|is| is.is_same(&stat));
+        self.path.starts_with(place) || look(place).is_some_and(is_place)
+    }
+}
+
+fn look(path: &Path) -> Option<Stat> {
+    Dir::way(path).ok()?.stat_self().ok()
 }
 
 /// What is wrong with the DIRs of a source, so that the run must be held.

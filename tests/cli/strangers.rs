@@ -156,6 +156,32 @@ fn a_root_that_is_a_symlink_of_somebody_else_is_not_followed() {
     assert!(is_empty(&site.path("etc")));
 }
 
+/// It was approved as what it is, and is the same on the mirror.
+#[test]
+fn a_dir_that_became_a_symlink_holds_nothing() {
+    let site = Site::new();
+    site.write("d/a", "a");
+    site.init();
+    fs::create_dir(site.path("real")).unwrap();
+    fs::remove_dir_all(site.src("d")).unwrap();
+    symlink(site.path("real"), site.src("d")).unwrap();
+    site.run("-backup data").ended(3);
+    site.run("-approve data").ended(0);
+    assert_eq!(fs::read_link(site.mirror("d")).unwrap(), site.path("real"));
+    let said = site.run("-backup data");
+    assert!(!said.err.contains("would hold itself"), "{said}");
+}
+
+/// Such a link leads to the mirror, and no restore follows it.
+#[test]
+fn a_path_that_is_a_symlink_around_the_mirror_is_restored() {
+    let site = Site::with(&["."], "");
+    symlink("..", site.src("x")).unwrap();
+    site.run("-backup --init data").ended(0);
+    site.run("-restore data x").ended(0);
+    assert_eq!(fs::read_link(site.src("x")).unwrap(), Path::new(".."));
+}
+
 /// A folder `stage` that a symlink leads to is nobody's of ours.
 #[test]
 fn the_folder_for_staged_files_is_reached_through_no_symlink() {

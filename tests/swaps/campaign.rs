@@ -21,8 +21,6 @@ struct Tally {
     codes: BTreeMap<i32, u64>,
     noticed: u64,
     escapes: u64,
-    /// Times that a namesake of a DIR outside was opened, and no more.
-    glances: u64,
     wrong: Vec<String>,
     /// The whole scene.
     took: Duration,
@@ -48,7 +46,6 @@ impl Tally {
         self.swaps += other.swaps;
         self.runs += other.runs;
         self.noticed += other.noticed;
-        self.glances += other.glances;
         self.escapes += other.escapes;
         self.took += other.took;
         self.attacked += other.attacked;
@@ -57,12 +54,12 @@ impl Tally {
     }
 
     fn print(&self, name: &str) {
-        let Self { swaps, runs, noticed, glances, escapes, .. } = self;
+        let Self { swaps, runs, noticed, escapes, .. } = self;
         let (seconds, mut codes) = (self.took.as_secs_f64(), String::new());
         for (code, times) in &self.codes {
             write!(codes, " {code}: {times:<5}").unwrap();
         }
-        println!("  {name:<16} {swaps:>8} {runs:>6} {seconds:>7.1} {noticed:>8} {glances:>8} {escapes:>8} {codes}");
+        println!("  {name:<16} {swaps:>8} {runs:>6} {seconds:>7.1} {noticed:>8} {escapes:>8} {codes}");
     }
 }
 
@@ -74,7 +71,7 @@ pub(crate) fn run(folder: &Path, swaps: u64, seed: u64, only: Option<&str>) -> b
     };
     assert!(!scenes.is_empty(), "there is no such scene");
     let mut judge = Judge::new();
-    println!("  {:<16}    swaps   runs seconds  noticed  glances  escapes  exit codes", "scene");
+    println!("  {:<16}    swaps   runs seconds  noticed  escapes  exit codes", "scene");
     let mut total = Tally::default();
     for (number, scene) in scenes.iter().enumerate() {
         // What one scene has had too many, the others need not have.
@@ -105,7 +102,6 @@ fn play(scene: &Scene, share: u64, seed: u64, folder: &Path, judge: &mut Judge) 
     if let Err(why) = rounds(scene, share, &mut world, &mut tally, judge) {
         tally.blame(why);
     }
-    tally.glances = world.canary.glances();
     tally.took = began.elapsed();
     tally
 }

@@ -5,11 +5,10 @@
 //! in whatever was written elsewhere.
 
 use crate::random::Random;
-use crate::site::{self, DIRS, LARGE, grid};
+use crate::site::{self, LARGE, grid};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::fs::{AtFlags, CWD, OFlags, Timespec, Timestamps, XattrFlags, utimensat};
 use rustix::io::Errno;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::Read as _;
@@ -41,8 +40,6 @@ pub(crate) struct Canary {
     pens: Vec<OwnedFd>,
     watch: OwnedFd,
     watched: BTreeMap<i32, PathBuf>,
-    /// How often a namesake of a DIR, or of what is above one, was opened, but neither listed nor gone through.
-    glances: Cell<u64>,
 }
 
 /// Names are long and random enough to be searched for by their tails.
@@ -62,7 +59,6 @@ impl Canary {
             pens: Vec::new(),
             watch: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap(),
             watched: BTreeMap::new(),
-            glances: Cell::new(0),
         };
         for dir in ["d", "top/e"] {
             for place in grid() {
@@ -94,15 +90,6 @@ impl Canary {
     /// The same, open.
     pub(crate) fn open_pen(&self, number: usize) -> OwnedFd {
         self.pens[number].try_clone().unwrap()
-    }
-
-    /// What was counted since it was asked last.
-    pub(crate) fn glances(&self) -> u64 {
-        self.glances.take()
-    }
-
-    fn is_dir(&self, path: &Path) -> bool {
-        DIRS.iter().any(|dir| Path::new(dir).ancestors().any(|above| path == self.root.join(above)))
     }
 
     fn is_pen(&self, path: &Path) -> bool {
@@ -180,15 +167,6 @@ impl Canary {
                 Ok(event) => {
                     let name = event.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                     let place = self.watched.get(&event.wd());
-                    let is_glance = event.events() == ReadFlags::OPEN | ReadFlags::ISDIR
-                        && place.is_some_and(|place| {
-                            self.is_dir(&if name.is_empty() { place.clone() } else { place.join(&name) })
-                        });
-                    if is_glance {
-                        // Told of the folder itself and of the one it is in.
-                        self.glances.set(self.glances.get() + u64::from(name.is_empty()));
-                        continue;
-                    }
                     let is_attackers = name == AWAY && place.is_some_and(|place| self.is_pen(place));
                     if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
                         told.push("more than can be told".to_owned());
