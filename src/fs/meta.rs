@@ -249,7 +249,7 @@ impl<'a> At<'a> {
 }
 
 /// Opens whatever has this name for its path only: nothing happens to it, and it can be of any kind.
-fn hold(dir: &Dir, name: &[u8]) -> io::Result<OwnedFd> {
+pub fn hold(dir: &Dir, name: &[u8]) -> io::Result<OwnedFd> {
     let open = || rustix::fs::openat(dir.fd(), name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
     Ok(retry_on_intr(open)?)
 }
@@ -280,9 +280,8 @@ fn grow(mut call: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u
 
 #[cfg(test)]
 mod tests {
-    use super::{At, Dir};
+    use super::{At, Dir, Fidelity};
     use crate::entry::{Meta, Time};
-    use crate::fs::fidelity::Fidelity;
     use rustix::fs::FileType;
     use std::os::unix::fs::{MetadataExt, symlink};
     use std::path::Path;

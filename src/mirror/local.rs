@@ -132,7 +132,7 @@ impl LocalMirror {
         // Of a store that has lost packs nobody knows without reading whether it has what is on the tree.
         let trust = if all || self.store.has_lost() { Trust::Nothing } else { Trust::Before(self.state().1) };
         let fidelity = probe::fidelity(&self.root);
-        let folder = Dir::open(self.home.root()).map_err(|e| FsError::new("open", self.home.root(), e))?;
+        let folder = self.home.open()?;
         let request = Request {
             root: Arc::clone(&self.root),
             selection,
