@@ -83,6 +83,8 @@ pub const PUBLISH_FILES: usize = 10_000;
 pub const PUBLISH_BYTES: u64 = 8 << 30;
 /// ... and bytes of their paths: deep in a tree each is long.
 pub const PUBLISH_PATHS: usize = 16 << 20;
+/// Names of a file that may be as many as a file system gives one: 65,000 on ext4, less on others.
+pub const MANY_NAMES: u64 = 1000;
 /// Snapshots in which links are looked for that an interrupted run left in its stage.
 pub const LEFTOVER_SNAPSHOTS: usize = 16;
 /// Actions staged by one worker at a time.

@@ -98,7 +98,9 @@ impl<T> Chain<T> {
             && level.dir.is_none()
         {
             // If that leads elsewhere, or nowhere, it is looked for by its names when it is needed.
-            level.dir = child.parent().and_then(|parent| proved(parent, level.identity)).ok().map(Arc::new);
+            // It is opened only when it is proved: what is elsewhere is not even looked into.
+            let parent = child.parent().and_then(|parent| proved(parent, level.identity)?.to_list());
+            level.dir = parent.ok().map(Arc::new);
         }
         Some(Left { dir, path, with })
     }

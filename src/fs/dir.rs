@@ -119,7 +119,7 @@ impl Dir {
 
     /// The directory that this one is in, wherever that is by now.
     pub(super) fn parent(&self) -> io::Result<Self> {
-        self.child(b"..")
+        self.child_to_pass(b"..")
     }
 
     /// A second descriptor of the same directory.

@@ -13,7 +13,7 @@ use super::snapshot::Trust;
 use crate::chunk::cut::Cutter;
 use crate::entry::{Apart, CARRIED_FORWARD, Entry, Node};
 use crate::fs::dir::Dir;
-use crate::limits::{BATCH_BYTES, BATCH_ENTRIES, BATCH_FOLDERS, SMALL_FILE};
+use crate::limits::{BATCH_BYTES, BATCH_ENTRIES, BATCH_FOLDERS, MANY_NAMES, SMALL_FILE};
 use crate::manifest::cursor::Cursor;
 use crate::monitor::Monitor;
 use crate::path::RelPath;
@@ -36,6 +36,8 @@ pub(super) struct Feeder<'a> {
     pub(super) folders: Budget,
     /// Inodes with several names.
     pub(super) leaders: HashMap<(u64, u64), Leader>,
+    /// First names of those with so many that the file system may give them no more, and their sizes.
+    pub(super) full: HashMap<RelPath, u64>,
     /// Below this path the parent's entries are carried forward.
     pub(super) carrying: Option<RelPath>,
     /// Below this folder, which has no entry, nothing can have one.
@@ -195,9 +197,10 @@ impl Feeder<'_> {
         let is_retyped = previous.as_ref().is_some_and(|old| old.is_directory() != found.stat.is_directory());
         // On a mirror it is somebody's change, which is not undone by not seeing it.
         let previous = previous.filter(|_| !(is_retyped && self.replica.is_some()));
-        if let Some(old) =
-            previous.as_ref().filter(|old| is_unchanged(&found, leader.as_ref(), old, self.trust, self.replica))
-        {
+        if let Some(old) = previous.as_ref().filter(|old| {
+            let leader = self.as_was_left(&found, old).or(leader.as_ref());
+            is_unchanged(&found, leader, old, self.trust, self.replica)
+        }) {
             self.monitor.advance(1, old.size());
             return self.wait(Waiting::Piece(Piece::Ready(old.clone())));
         }
@@ -249,9 +252,20 @@ impl Feeder<'_> {
             leader.elsewhere = leader.elsewhere.saturating_sub(1);
             return Ok(Some(leader.path.clone()));
         }
+        if found.stat.links >= MANY_NAMES {
+            self.full.insert(found.path.clone(), found.stat.size);
+        }
         self.leaders.insert(key, Leader { path: found.path.clone(), elsewhere: found.stat.links - 1 });
         self.wait(Waiting::Piece(Piece::Shared(found.path.clone())))?;
         Ok(None)
+    }
+
+    /// The first name of the file that a name is taken to be of, where a mirror's file system could give that no more names: it is of a copy, as we
+    /// left it.
+    fn as_was_left<'e>(&self, found: &Found, old: &'e Entry) -> Option<&'e RelPath> {
+        let Node::HardLink { leader } = &old.node else { return None };
+        let is_copy = self.full.get(leader) == Some(&found.stat.size) && found.stat.is_file();
+        (is_copy && self.replica.is_some() && matches!(self.trust, Trust::Before(_))).then_some(leader)
     }
 
     fn wait(&mut self, waiting: Waiting) -> Result<(), Halt> {

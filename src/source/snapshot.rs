@@ -120,6 +120,7 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
                 batch: Batch::default(),
                 folders: Budget::new(folders),
                 leaders: HashMap::new(),
+                full: HashMap::new(),
                 carrying: None,
                 skipping: None,
                 inside: RelPath::root(),

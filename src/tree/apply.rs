@@ -12,6 +12,7 @@ use super::plan::Action;
 use super::publish::Publisher;
 use super::stage::{self, Stage, Waiting};
 use super::trust::Trust;
+use super::twin::Twins;
 use super::{Error, Partial};
 use crate::entry::{ChunkRef, Content, Entry, Extent, Node, Time};
 use crate::fs::dir::Dir;
@@ -83,6 +84,7 @@ pub fn apply(
         durability,
         partial: Partial::default(),
         kept: HashSet::new(),
+        twins: Twins::default(),
         absent: HashSet::new(),
     };
     let mut applier = Applier {
@@ -115,12 +117,18 @@ pub fn apply(
             beyond.len()
         ));
     }
-    let (failures, partial) = publisher.finish();
+    let (failures, partial, twins) = publisher.finish();
     if let Some(first) = &partial.first {
         monitor.note(&format!(
             "{} names have here what this file system, or this user, can give them of their times, modes and attributes, among them {first}; the store \
              has all of it",
             partial.count
+        ));
+    }
+    if let Some(first) = &twins.sample {
+        monitor.note(&format!(
+            "{} names are here names of copies, because this file system gives no file so many, among them {first}; the store has them as one file",
+            twins.names
         ));
     }
     for (path, e) in failures {

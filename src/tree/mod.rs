@@ -14,6 +14,7 @@ mod publish;
 pub mod relink;
 pub mod stage;
 mod trust;
+mod twin;
 
 use crate::path::RelPath;
 use crate::{manifest, store};

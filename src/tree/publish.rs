@@ -7,6 +7,7 @@ use super::Partial;
 use super::dirs::Dirs;
 use super::stage::Waiting;
 use super::trust::{Trust, conflict};
+use super::twin::{self, Twins};
 use crate::entry::{Entry, Node};
 use crate::fs::clock;
 use crate::fs::dir::Dir;
@@ -30,6 +31,8 @@ pub(super) struct Publisher<'a> {
     pub(super) partial: Partial,
     /// Directories that should have gone and stay, because EXCLUDE names all that is in them.
     pub(super) kept: HashSet<RelPath>,
+    /// Copies of files that have as many names as they can have.
+    pub(super) twins: Twins,
     /// First names of files that could not be put in place: what stands there is something else.
     pub(super) absent: HashSet<RelPath>,
 }
@@ -71,12 +74,25 @@ impl Publisher<'_> {
         }
     }
 
-    /// Makes `new` a further name of its leader.
+    /// Makes `new` a further name of its leader; or, where the file system gives that no more, of a copy of it.
     pub(super) fn link(&mut self, staged: Waiting<'_>, new: &Entry, old: Option<&Entry>) -> io::Result<()> {
         let Node::HardLink { leader } = &new.node else { return Ok(()) };
         if self.absent.contains(leader) {
             return Err(io::Error::other(format!("its first name, {leader}, could not be put in place")));
         }
+        let twin = self.twins.of(leader);
+        match self.link_to(twin.as_ref().unwrap_or(leader), staged, new, old) {
+            Err(e) if is_full(&e) => {
+                self.copy(leader, staged, new, old)?;
+                self.twins.begin(leader, &new.path);
+            }
+            Ok(()) if twin.is_some() => self.twins.note(&new.path),
+            other => return other,
+        }
+        Ok(())
+    }
+
+    fn link_to(&mut self, leader: &RelPath, staged: Waiting<'_>, new: &Entry, old: Option<&Entry>) -> io::Result<()> {
         let leader_dir = self.leaders.enter(&leader.parent().unwrap_or_default())?;
         let first = hold(leader_dir, leader.name())?;
         let wanted = Stat::of_open(&first)?;
@@ -84,19 +100,32 @@ impl Publisher<'_> {
         if there.is_some_and(|s| (s.device, s.inode) == (wanted.device, wanted.inode)) {
             return Ok(());
         }
-        let changed =
-            || io::Error::other(format!("its first name, {leader}, was changed by someone else during this run"));
         if !self.trust.is_first(&wanted, &new.meta) {
-            return Err(changed());
+            return Err(first_changed(leader));
         }
         leader_dir.link(leader.name(), staged.dir, staged.name)?;
         let linked = staged.dir.stat(staged.name)?;
         if (linked.device, linked.inode) != (wanted.device, wanted.inode) {
-            return Err(drop_unless_kept(staged, changed().into()));
+            return Err(drop_unless_kept(staged, first_changed(leader).into()));
         }
         let outcome = self.place(staged, new, old).map_err(|refused| drop_unless_kept(staged, refused));
         self.trust.linked(&first, &wanted);
         outcome
+    }
+
+    /// Puts a copy of a leader, which has as many names as it can have, in the place of `new`.
+    fn copy(&mut self, leader: &RelPath, staged: Waiting<'_>, new: &Entry, old: Option<&Entry>) -> io::Result<()> {
+        let leader_dir = self.leaders.enter(&leader.parent().unwrap_or_default())?;
+        let (file, stat) = leader_dir.open_file(leader.name())?;
+        if !self.trust.is_first(&stat, &new.meta) {
+            return Err(first_changed(leader));
+        }
+        let is_whole = twin::copy(&file, stat.size, staged, &new.meta, self.trust.fidelity)
+            .map_err(|e| drop_unless_kept(staged, e.into()))?;
+        if !is_whole {
+            self.partial.note(&new.path);
+        }
+        self.place(staged, new, old).map_err(|refused| drop_unless_kept(staged, refused))
     }
 
     /// Gives what is there its metadata, if it still is what was seen; a directory gets it when it is left.
@@ -181,11 +210,20 @@ impl Publisher<'_> {
         }
     }
 
-    /// Leaves all directories, which sets their times; gives those where that failed, and what was given not all of its metadata.
-    pub(super) fn finish(mut self) -> (Vec<(RelPath, io::Error)>, Partial) {
+    /// Leaves all directories, which sets their times; gives those where that failed, what was given not all of its metadata, and the copies.
+    pub(super) fn finish(mut self) -> (Vec<(RelPath, io::Error)>, Partial, Twins) {
         self.dirs.finish();
-        (self.dirs.failures, self.partial.and(self.dirs.partial))
+        (self.dirs.failures, self.partial.and(self.dirs.partial), self.twins)
     }
+}
+
+fn first_changed(leader: &RelPath) -> io::Error {
+    io::Error::other(format!("its first name, {leader}, was changed by someone else during this run"))
+}
+
+/// Whether a file has as many names as it can have.
+fn is_full(e: &io::Error) -> bool {
+    e.kind() == io::ErrorKind::TooManyLinks
 }
 
 fn drop_unless_kept(staged: Waiting<'_>, refused: Refused) -> io::Error {

@@ -115,3 +115,31 @@ fn files_that_are_longer_together_than_a_number_are_counted_as_far_as_it_goes() 
     let length = site.mirror(format!("d/{}", i64::MAX)).metadata().unwrap().len();
     assert_eq!(length, i64::MAX.unsigned_abs());
 }
+
+/// ext4 gives a file 65,000 names: what is more are names of a copy, which is said, and not done again every night.
+#[test]
+fn more_names_than_the_mirror_can_give_one_file() {
+    const NAMES: u64 = 65_010;
+    let site = Site::new();
+    let _source = Disk::new(&site.src(""), 400, "mkfs.xfs -q");
+    let _mirror = Disk::new(&site.mirror(""), 400, "mkfs.ext4 -q");
+    fs::create_dir_all(site.src("d")).unwrap();
+    sparse(&site.src("d/first"), 2, 50_000, 200_000);
+    for n in 1..NAMES {
+        fs::hard_link(site.src("d/first"), site.src(format!("d/{n:05}"))).unwrap();
+    }
+    site.run("-backup --init data").ended(0).warns(&["10 names are here names of copies", "among them d/"]);
+    let names = |path: &str| site.mirror(path).metadata().unwrap().nlink();
+    assert_eq!((names("d/00001"), names("d/first")), (65_000, 10), "d/00001 is the first");
+    assert_eq!(fs::read(site.src("d/first")).unwrap(), fs::read(site.mirror("d/first")).unwrap());
+    site.run("-backup data").ended(0).says(&[" 0 written", " 0 touched"]);
+    site.run("-check data --data").ended(0).in_peace();
+    // One name less, one more: the copies stay names of a copy.
+    fs::remove_file(site.src("d/65005")).unwrap();
+    fs::hard_link(site.src("d/first"), site.src("d/zz")).unwrap();
+    site.run("-backup data").ended(0);
+    site.run("-backup data").ended(0).says(&[" 0 written", " 0 touched"]);
+    site.run("-check data").ended(0).in_peace();
+    site.run(&format!("-restore data --to {}", site.src("place").display())).ended(0);
+    assert_eq!(site.src("place/d/first").metadata().unwrap().nlink(), NAMES);
+}
