@@ -3,9 +3,7 @@
 use super::{Snapshot, World};
 use crate::judge::But;
 use crate::step::Name;
-use crate::tally::Kinds;
 use crate::thing::{self, Kind};
-use std::collections::HashSet;
 use std::path::Path;
 
 impl World<'_> {
@@ -31,7 +29,7 @@ impl World<'_> {
         if !delete && kinds.iter().any(|(name, (kind, _))| *kind == Kind::Full && is_file(name)) {
             return Ok(());
         }
-        let skip = path.map(|name| aliases(&kinds, name)).unwrap_or_default();
+        let skip: Vec<Name> = path.into_iter().cloned().collect();
         let number = sequence.to_string();
         // The last night is what is restored when no other is named.
         let is_last = self.is_settled() && self.published == Some(self.snapshots.len() - 1);
@@ -91,12 +89,4 @@ impl World<'_> {
         let but = But { holes: self.holes(), ..But::default() };
         self.same(&copy, place, but, &format!("snapshot {sequence}, restored to {}", place.display()))
     }
-}
-
-/// A path, and the names elsewhere of what is below it: metadata that is restored there is theirs, too.
-fn aliases(kinds: &Kinds, path: &Name) -> Vec<Name> {
-    let inside: HashSet<u64> =
-        kinds.iter().filter(|(name, _)| name.is_within(path)).map(|(_, (_, inode))| *inode).collect();
-    let elsewhere = kinds.iter().filter(|(name, (_, inode))| !name.is_within(path) && inside.contains(inode));
-    elsewhere.map(|(name, _)| name.clone()).chain([path.clone()]).collect()
 }
