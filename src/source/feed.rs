@@ -206,8 +206,10 @@ impl Feeder<'_> {
         }
         if leader.is_some() || found.stat.kind != FileType::RegularFile {
             self.monitor.advance(1, 0);
+            let is_link = leader.is_some();
             let piece = match read::plain_entry(&found, leader) {
-                Ok(entry) => Piece::Ready(match self.replica {
+                // A further name is looked at again when its first one is put in place.
+                Ok(entry) => Piece::Ready(match self.replica.filter(|_| !is_link) {
                     Some(replica) => replica.settle(entry, previous),
                     None => entry,
                 }),

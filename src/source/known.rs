@@ -17,25 +17,38 @@ use std::io;
 /// Bytes of a hole that are looked at at a time.
 const WINDOW: usize = 1 << 20;
 
-/// The content that a file of this length had when it was made, if that was as long.
-pub(super) fn content_of(made_from: Option<&Entry>, length: u64) -> Option<&Content> {
+/// The content that a file had when it was made, if that was as long, and if there are or were holes in it: without them it is cut the same way anyhow.
+pub(super) fn content_of<'e>(made_from: Option<&'e Entry>, stat: &Stat) -> Option<&'e Content> {
     match &made_from?.node {
-        Node::File { size, content } if *size == length => Some(content),
+        Node::File { size, content } if *size == stat.size && (stat.may_have_holes() || has_holes(content)) => {
+            Some(content)
+        }
         _ => None,
     }
 }
 
-/// Reads a small file along these extents; nothing if it cannot be cut so.
+/// A list of extents has not been read yet.
+fn has_holes(content: &Content) -> bool {
+    match content {
+        Content::Direct(extents) => extents.iter().any(|extent| matches!(extent, Extent::Hole { .. })),
+        Content::Indirect(_) => true,
+    }
+}
+
+/// Reads a small file along these extents; nothing if it is another by now.
 pub(super) fn small(file: &File, known: &[Extent]) -> io::Result<Option<(Vec<Extent>, Vec<Plain>)>> {
     let (mut at, mut extents, mut chunks) = (0, Vec::new(), Vec::new());
     for extent in known {
         match *extent {
             Extent::Hole { length } if is_zero(file, at, length)? => extents.push(*extent),
-            Extent::Data { length, .. } => {
+            Extent::Data { id, length } => {
                 let Some(bytes) = exactly(file, at, length)? else { return Ok(None) };
                 let chunk = Plain::whole(bytes);
-                extents.push(Extent::Data { id: chunk.id, length });
+                if chunk.id != id {
+                    return Ok(None);
+                }
                 chunks.push(chunk);
+                extents.push(*extent);
             }
             Extent::Hole { .. } => return Ok(None),
         }
@@ -44,7 +57,7 @@ pub(super) fn small(file: &File, known: &[Extent]) -> io::Result<Option<(Vec<Ext
     Ok(Some((extents, chunks)))
 }
 
-/// Sends the data of a large file along the extents that it had; tells whether it could be cut so. Where not, what was sent is void.
+/// Sends the data of a large file along the extents that it had; tells whether it is that file. Where not, what was sent is void.
 pub(super) fn large(
     file: &File,
     stat: &Stat,
@@ -59,10 +72,11 @@ pub(super) fn large(
             Extent::Hole { length } if is_zero(file, at, length)? => {
                 lane.ready(Parcel { pieces: vec![Piece::Hole(length)], lease: None })?;
             }
-            Extent::Data { length, .. } => {
-                let Some(bytes) = exactly(file, at, length)? else { return Err(Halt::Different) };
-                let lease = Some(budget.take(bytes.len()));
-                lane.submit(move || Parcel { pieces: vec![Piece::Data(Plain::whole(bytes))], lease })?;
+            Extent::Data { id, length } => {
+                let chunk = exactly(file, at, length)?.map(Plain::whole).filter(|chunk| chunk.id == id);
+                let Some(chunk) = chunk else { return Err(Halt::Different) };
+                let lease = Some(budget.take(chunk.bytes.len()));
+                lane.ready(Parcel { pieces: vec![Piece::Data(chunk)], lease })?;
             }
             Extent::Hole { .. } => return Err(Halt::Different),
         }

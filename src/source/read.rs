@@ -67,7 +67,7 @@ pub(super) fn small(found: &Found, cutter: Cutter, made_from: Option<&Entry>) ->
     let mut attempt = 0;
     loop {
         let (file, before) = open(&found.dir, found.name())?;
-        let as_known = match known::content_of(made_from, before.size) {
+        let as_known = match known::content_of(made_from, &before) {
             Some(Content::Direct(extents)) => known::small(&file, extents)?,
             _ => None,
         };
@@ -150,7 +150,7 @@ impl Streamer<'_> {
 
     fn content(&mut self, file: &File, stat: &Stat, previous: Option<&Entry>) -> Result<u64, Stopped> {
         if let Some(store) = self.of_mirror
-            && let Some(content) = known::content_of(previous, stat.size)
+            && let Some(content) = known::content_of(previous, stat)
         {
             if known::large(file, stat, content, store, self.lane, self.budget)? {
                 return Ok(stat.size);

@@ -266,3 +266,19 @@ fn other_metadata_on_a_mirror_hold_the_run() {
         site.mirror_equals_source();
     }
 }
+
+/// The content of a file with two names is changed on the mirror without a trace in size and time: both names are put right.
+#[test]
+fn both_names_of_a_changed_file_are_put_back() {
+    let site = Site::new();
+    site.write("d/a", "content");
+    fs::hard_link(site.src("d/a"), site.src("d/b")).unwrap();
+    site.init();
+    let facts = site.mirror("d/b").metadata().unwrap();
+    fs::write(site.mirror("d/b"), "CONTENT").unwrap();
+    set_mtime(&site.mirror("d/b"), facts.mtime(), facts.mtime_nsec());
+    site.run("-backup data").ended(3).warns(&["d/a (other content)"]);
+    site.run("-approve data").ended(0);
+    site.mirror_equals_source();
+    assert_eq!(fs::read(site.mirror("d/b")).unwrap(), b"content");
+}
