@@ -324,7 +324,7 @@ class Judge:
     def op_free(self, q):
         store = self.store(q["store"])
         if store is None:
-            return ""                                       # where there is none, nothing came into it
+            return "there is no store"
         if store.wrongs:
             return "; ".join(store.wrongs[:SHOWN])
         for pack in store.packs():                         # all that is in it, whether a snapshot needs it or not

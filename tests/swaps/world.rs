@@ -178,7 +178,8 @@ impl World {
             TREES.iter().try_for_each(|tree| self.canary.is_not_in(&self.at(tree)))
         };
         safe().map_err(|why| format!("ESCAPE: {why}"))?;
-        self.is_free(judge)
+        // A first night that was refused leaves none.
+        if self.at("mir/.backup/store").exists() { self.is_free(judge) } else { Ok(()) }
     }
 
     /// The store is whole, and nothing of the canary is in it.
