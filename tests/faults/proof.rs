@@ -28,11 +28,11 @@ pub(crate) fn prove(root: &Path) {
     let mut judge = Judge::new();
     let mut try_it = |call, end, fault| at(call, end, fault, root, &mut judge);
     let killed = Ended::Signal(Signal::SIGKILL);
-    let (before, _, is_made) = try_it("mkdir", "/mir/.backup", Fault::KillBefore);
+    let (before, _, is_made) = try_it("mkdirat", "/mir/.backup", Fault::KillBefore);
     assert!(before.ended == killed && !is_made, "killed before: {before:?}, made: {is_made}");
-    let (after, _, is_made) = try_it("mkdir", "/mir/.backup", Fault::KillAfter);
+    let (after, _, is_made) = try_it("mkdirat", "/mir/.backup", Fault::KillAfter);
     assert!(after.ended == killed && is_made, "killed after: {after:?}, made: {is_made}");
-    let (failed, said, is_made) = try_it("mkdir", "/mir/.backup", Fault::Once(Errno::EIO));
+    let (failed, said, is_made) = try_it("mkdirat", "/mir/.backup", Fault::Once(Errno::EIO));
     let told = said.contains("/mir/.backup") && said.contains("Input/output error");
     assert!(failed.ended == Ended::Exit(2) && !is_made && told, "an error: {failed:?}, made: {is_made}: {said}");
     let (ever, said, _) = try_it("rename", "/.backup/tmp-README", Fault::Ever(Errno::ENOSPC));

@@ -12,7 +12,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -235,7 +235,15 @@ fn path(pid: Pid, call: &Call, arguments: &[u64; 6]) -> String {
         On::At(at) => fd(at).join(text(pid, arguments[at + 1])),
         On::Nothing => PathBuf::new(),
     };
-    found.to_string_lossy().into_owned()
+    below_held(pid, &found).unwrap_or(found).to_string_lossy().into_owned()
+}
+
+/// A path that begins at a directory which the program holds, by the name of that.
+fn below_held(pid: Pid, path: &Path) -> Option<PathBuf> {
+    let below = path.strip_prefix("/proc/self/fd").ok()?;
+    let mut names = below.iter();
+    let held = std::fs::read_link(format!("/proc/{pid}/fd/{}", names.next()?.to_str()?)).ok()?;
+    Some(held.join(names.as_path()))
 }
 
 fn fd_cwd(pid: Pid) -> PathBuf {
