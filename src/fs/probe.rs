@@ -22,7 +22,8 @@ const SAMPLE: &[u8] = b"tmp-sample";
 pub fn fidelity(dir: &Dir) -> Fidelity {
     let assumed = Fidelity::assumed();
     let Ok(sample) = dir.nameless_file() else { return assumed };
-    let is_given = rustix::fs::fchown(&sample, Some(Uid::from_raw(1)), Some(Gid::from_raw(1))).is_ok();
+    let given = rustix::fs::fchown(&sample, Some(Uid::from_raw(1)), Some(Gid::from_raw(1)));
+    let is_given = !given.is_err_and(|e| is_inability(&e.into()));
     Fidelity {
         owners: assumed.owners && is_given,
         times: times(&sample).unwrap_or(ALL_TIMES),
@@ -67,6 +68,12 @@ pub fn makes(folder: &Dir, node: &Node) -> bool {
     }
 }
 
+/// Whether an error says that something is never possible here. Any other, of the disk say, shows again when it is done in earnest, and is told then.
+fn is_inability(e: &io::Error) -> bool {
+    const NEVER: [Errno; 4] = [Errno::NOTSUP, Errno::PERM, Errno::ACCESS, Errno::INVAL];
+    e.raw_os_error().is_some_and(|n| NEVER.iter().any(|errno| errno.raw_os_error() == n))
+}
+
 /// Whether the kernel says of an object that this file system has no room for what it is, however much is free.
 pub fn is_beyond(e: &io::Error) -> bool {
     const BEYOND: [Errno; 7] =
@@ -87,14 +94,21 @@ fn times(sample: &File) -> io::Result<Times> {
 fn namespaces(sample: &File) -> Vec<Vec<u8>> {
     let holds = |name: &[u8]| {
         let value = if name.starts_with(b"system.") { ACCESS_LIST.to_vec() } else { b"1".to_vec() };
-        At::file(sample).set_xattr(&Xattr { name: name.to_vec(), value }).is_ok()
+        !At::file(sample).set_xattr(&Xattr { name: name.to_vec(), value }).is_err_and(|e| is_inability(&e))
     };
     SAMPLES.iter().filter(|(_, name)| holds(name)).map(|(namespace, _)| namespace.to_vec()).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{At, Dir, Time, Xattr, fidelity, xattrs};
+    use super::{At, Dir, Errno, Time, Xattr, fidelity, is_inability, xattrs};
+
+    /// A disk that fails for a moment would else be taken for one that keeps no attributes.
+    #[test]
+    fn a_failing_disk_is_not_unable() {
+        assert!(is_inability(&Errno::NOTSUP.into()) && is_inability(&Errno::PERM.into()));
+        assert!([Errno::IO, Errno::ROFS, Errno::NOSPC, Errno::NOMEM].into_iter().all(|e| !is_inability(&e.into())));
+    }
 
     /// The kernel's own word for it.
     #[test]
