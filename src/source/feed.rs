@@ -69,7 +69,8 @@ pub(super) struct Batch {
 
 enum Waiting {
     Piece(Piece),
-    Small(Found, Option<Entry>),
+    /// A small file, what the parent has, and whether it is dressed as we left it.
+    Small(Found, Option<Entry>, bool),
 }
 
 /// Why the feeder stopped early.
@@ -218,11 +219,14 @@ impl Feeder<'_> {
             return self.wait(Waiting::Piece(piece));
         }
         // Where a folder was before, what comes of it must be known before the walk goes on.
+        let is_dressed =
+            |replica: &Replica<'_>| previous.as_ref().is_some_and(|old| replica.is_dressed(&found.stat, old));
+        let as_left = self.replica.is_some_and(is_dressed);
         if found.stat.size <= SMALL_FILE && !is_retyped {
-            return self.wait(Waiting::Small(found, previous));
+            return self.wait(Waiting::Small(found, previous, as_left));
         }
         self.flush()?;
-        match self.streamer.large(&found, previous.as_ref()) {
+        match self.streamer.large(&found, previous.as_ref(), as_left) {
             Ok(()) => {}
             Err(Stopped::Closed) => return Err(Halt::Closed),
             Err(Stopped::Source(e)) => {
@@ -273,7 +277,7 @@ impl Feeder<'_> {
     fn wait(&mut self, waiting: Waiting) -> Result<(), Halt> {
         let batch = &mut self.batch;
         match &waiting {
-            Waiting::Small(found, _) => {
+            Waiting::Small(found, ..) => {
                 batch.bytes += found.stat.size + found.path.as_bytes().len() as u64;
                 if !batch.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &found.dir)) {
                     batch.folders += 1;
@@ -297,9 +301,9 @@ impl Feeder<'_> {
         let bytes = usize::try_from(batch.bytes).unwrap_or(usize::MAX);
         let lease = (bytes > 0).then(|| self.streamer.budget.take(bytes));
         let folders = (batch.folders > 0).then(|| self.folders.take(batch.folders));
-        let (cutter, of_mirror) = (self.streamer.cutter, self.replica.is_some());
+        let cutter = self.streamer.cutter;
         Ok(self.streamer.lane.submit(move || {
-            let pieces = batch.items.into_iter().map(|waiting| finish(waiting, cutter, of_mirror)).collect();
+            let pieces = batch.items.into_iter().map(|waiting| finish(waiting, cutter)).collect();
             drop((batch.last, folders));
             Parcel { pieces, lease }
         })?)
@@ -307,13 +311,15 @@ impl Feeder<'_> {
 }
 
 /// Does what an entry still waits for.
-fn finish(waiting: Waiting, cutter: Cutter, of_mirror: bool) -> Piece {
+fn finish(waiting: Waiting, cutter: Cutter) -> Piece {
     match waiting {
         Waiting::Piece(piece) => piece,
-        Waiting::Small(found, previous) => match read::small(&found, cutter, previous.as_ref().filter(|_| of_mirror)) {
-            Ok((entry, chunks)) => Piece::Whole(entry, chunks, previous),
-            Err(e) => failed(found.path.clone(), &e, previous),
-        },
+        Waiting::Small(found, previous, as_left) => {
+            match read::small(&found, cutter, previous.as_ref().filter(|_| as_left)) {
+                Ok((entry, chunks)) => Piece::Whole(entry, chunks, previous),
+                Err(e) => failed(found.path.clone(), &e, previous),
+            }
+        }
     }
 }
 

@@ -130,12 +130,12 @@ impl Streamer<'_> {
         self.lane.ready(Parcel { pieces: vec![piece], lease: None })
     }
 
-    /// Sends the content of a file, then its entry.
-    pub(super) fn large(&mut self, found: &Found, previous: Option<&Entry>) -> Result<(), Stopped> {
+    /// Sends the content of a file, then its entry. One of a mirror that has the mode and the time that we left it with is cut as it was.
+    pub(super) fn large(&mut self, found: &Found, previous: Option<&Entry>, as_left: bool) -> Result<(), Stopped> {
         let mut attempt = 0;
         loop {
             let (file, before) = open(&found.dir, found.name())?;
-            let size = self.content(&file, &before, previous)?;
+            let size = self.content(&file, &before, previous.filter(|_| as_left))?;
             let still = Stat::of_open(&file)?.is_unchanged_since(&before);
             if still || attempt >= REREADS {
                 let node = Node::File { size, content: Content::Direct(Vec::new()) };
