@@ -80,6 +80,16 @@ pub enum Content {
     Indirect(Vec<ChunkRef>),
 }
 
+impl Content {
+    /// Whether it has holes, or may have: a list of extents has to be read first.
+    pub fn may_have_holes(&self) -> bool {
+        match self {
+            Self::Direct(extents) => extents.iter().any(|extent| matches!(extent, Extent::Hole { .. })),
+            Self::Indirect(_) => true,
+        }
+    }
+}
+
 /// What kind of thing an entry is, with what only that kind has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Node {

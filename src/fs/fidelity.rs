@@ -1,7 +1,8 @@
 //! How much of an entry's metadata a tree can hold: what its file system keeps, and what we may set there (floor 1).
 //!
 //! The manifest has all of it. A tree is as it should be when it has what it can have: wherever a tree is compared with a manifest, both sides are
-//! first brought to that ([`super::probe`] finds out what it is). Otherwise a file from the year 2500 on a file system that ends in 2446 would be somebody's change, every night.
+//! first brought to that ([`super::probe`] finds out what it is). Otherwise a file from the year 2500 on a file system that ends in 2446 would be
+//! somebody's change, every night.
 
 use super::clock;
 use crate::entry::{Entry, Meta, Node, Time};

@@ -21,17 +21,6 @@ const XATTRS_ROOM: u64 = 1 << 20;
 /// The names under which xfs lists access lists to root once more, in a form of its own.
 const SAID_TWICE: [&[u8]; 2] = [b"trusted.SGI_ACL_FILE", b"trusted.SGI_ACL_DEFAULT"];
 
-/// What metadata are given to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A directory.
-    Directory,
-    /// A symbolic link: it has no mode of its own.
-    Symlink,
-    /// Anything else.
-    Other,
-}
-
 /// How to reach an object: by its own descriptor where it can be opened, else by a name in a held directory, or held by a descriptor that only leads
 /// to it.
 #[derive(Clone, Copy)]
@@ -158,17 +147,17 @@ impl<'a> At<'a> {
         Ok(())
     }
 
-    /// Gives a new object, in a folder of ours alone, its metadata, as far as its tree can hold it; tells whether that is all of it. What is not is in
+    /// Gives a new object that is no directory, in a folder of ours alone, its metadata, as far as its tree can hold it; tells whether that is all of it. What is not is in
     /// the manifest.
-    pub fn give(&self, meta: &Meta, kind: Kind, fidelity: &Fidelity) -> io::Result<bool> {
+    pub fn give(&self, meta: &Meta, is_symlink: bool, fidelity: &Fidelity) -> io::Result<bool> {
         self.chown(Some(meta.uid).filter(|_| fidelity.owners), fidelity.group(meta))?;
         // An attribute cannot be set where the mode forbids its owner to write, and a list of rights sets bits of the mode: so the mode is last.
         let is_whole = self.set_xattrs(meta.xattrs.iter(), fidelity)?;
-        if kind != Kind::Symlink {
-            self.set_mode(fidelity.mode(meta, kind == Kind::Directory))?;
+        if !is_symlink {
+            self.set_mode(fidelity.mode(meta, false))?;
         }
         self.set_mtime(meta.mtime)?;
-        Ok(is_whole && fidelity.holds_all(meta, kind == Kind::Directory))
+        Ok(is_whole && fidelity.holds_all(meta, false))
     }
 
     /// As [`At::give`], to an existing object whose state is `now`. What another object has its name by now is left alone.

@@ -20,18 +20,10 @@ const WINDOW: usize = 1 << 20;
 /// The content that a file had when it was made, if that was as long, and if there are or were holes in it: without them it is cut the same way anyhow.
 pub(super) fn content_of<'e>(made_from: Option<&'e Entry>, stat: &Stat) -> Option<&'e Content> {
     match &made_from?.node {
-        Node::File { size, content } if *size == stat.size && (stat.may_have_holes() || has_holes(content)) => {
+        Node::File { size, content } if *size == stat.size && (stat.may_have_holes() || content.may_have_holes()) => {
             Some(content)
         }
         _ => None,
-    }
-}
-
-/// A list of extents has not been read yet.
-fn has_holes(content: &Content) -> bool {
-    match content {
-        Content::Direct(extents) => extents.iter().any(|extent| matches!(extent, Extent::Hole { .. })),
-        Content::Indirect(_) => true,
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::Error;
 use super::stage::{Stage, Waiting};
-use crate::entry::{Content, Entry, Extent, Node};
+use crate::entry::{Entry, Node};
 use crate::fs::content::write_at;
 use crate::fs::dir::Dir;
 use crate::fs::fidelity::Fidelity;
-use crate::fs::meta::{At, Kind};
+use crate::fs::meta::At;
 use crate::fs::probe::is_beyond;
 use crate::fs::sync::Durability;
 use crate::manifest::extents;
@@ -69,7 +69,7 @@ impl Maker<'_> {
         let Node::File { size, content } = &entry.node else { return Ok(true) };
         let file = self.making.create_file(name).map_err(Failure::Write)?;
         // Before the first byte: xfs sets room aside behind a file that grows, and would fill the holes with it.
-        if may_have_holes(content) || *size > HUGE {
+        if content.may_have_holes() || *size > HUGE {
             file.set_len(*size).map_err(Failure::Write)?;
         }
         let mut at = 0_u64;
@@ -88,7 +88,7 @@ impl Maker<'_> {
     }
 
     fn finish_file(&self, file: &File, entry: &Entry) -> io::Result<bool> {
-        let is_whole = At::file(file).give(&entry.meta, Kind::Other, self.fidelity)?;
+        let is_whole = At::file(file).give(&entry.meta, false, self.fidelity)?;
         if self.stage.durability() == Durability::EachFile {
             file.sync_all()?;
         }
@@ -99,14 +99,14 @@ impl Maker<'_> {
         let at = At::Name(self.making, name);
         let special = |kind, device| {
             self.making.make_special(name, kind, device)?;
-            at.give(&entry.meta, Kind::Other, self.fidelity)
+            at.give(&entry.meta, false, self.fidelity)
         };
         match &entry.node {
             // It gets its metadata when it is left.
             Node::Directory => self.making.make_dir(name).map(|()| true),
             Node::Symlink { target } => {
                 self.making.make_symlink(target, name)?;
-                at.give(&entry.meta, Kind::Symlink, self.fidelity)
+                at.give(&entry.meta, true, self.fidelity)
             }
             Node::Fifo => special(FileType::Fifo, (0, 0)),
             Node::Socket => special(FileType::Socket, (0, 0)),
@@ -114,14 +114,6 @@ impl Maker<'_> {
             Node::BlockDevice { major, minor } => special(FileType::BlockDevice, (*major, *minor)),
             Node::File { .. } | Node::HardLink { .. } => Ok(true),
         }
-    }
-}
-
-/// Whether a content has holes, or may have: a list of extents has not been read yet.
-fn may_have_holes(content: &Content) -> bool {
-    match content {
-        Content::Direct(extents) => extents.iter().any(|extent| matches!(extent, Extent::Hole { .. })),
-        Content::Indirect(_) => true,
     }
 }
 

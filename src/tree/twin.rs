@@ -4,7 +4,7 @@ use super::stage::Waiting;
 use crate::entry::Meta;
 use crate::fs::content::{next_data, read_at, write_at};
 use crate::fs::fidelity::Fidelity;
-use crate::fs::meta::{At, Kind};
+use crate::fs::meta::At;
 use crate::path::RelPath;
 use std::collections::HashMap;
 use std::fs::File;
@@ -60,7 +60,7 @@ pub(super) fn copy(file: &File, size: u64, to: Waiting<'_>, meta: &Meta, fidelit
             at += read as u64;
         }
     }
-    let is_whole = At::file(&copy).give(meta, Kind::Other, fidelity)?;
+    let is_whole = At::file(&copy).give(meta, false, fidelity)?;
     copy.sync_all()?;
     Ok(is_whole)
 }
