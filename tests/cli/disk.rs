@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
+/// An ext4 whose inodes have no room for fractions of a second, nor for dates after 2038.
+pub(crate) const WHOLE_SECONDS: &str = "mkfs.ext4 -q -I 128";
+
 /// A file system that is mounted for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Disk {

@@ -1,7 +1,7 @@
 //! A mirror that cannot have all that the source has, of its file system or of who runs the program: it has what it can, that is no drift, and the
 //! store has the rest.
 
-use crate::disk::Disk;
+use crate::disk::{Disk, WHOLE_SECONDS};
 use crate::filesystems::Mounted;
 use crate::support::{Night, Site, noise, same, set_mode, set_mtime, tree};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, mknodat};
@@ -9,9 +9,6 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 use std::process::Command;
-
-/// An ext4 whose inodes have no room for fractions of a second, nor for dates after 2038.
-const WHOLE_SECONDS: &str = "mkfs.ext4 -q -I 128";
 
 /// The next night has nothing to do, and neither has a check.
 #[track_caller]

@@ -1,6 +1,6 @@
 //! Sources that are hard to read: hard links of which one name fails, clocks that are too coarse, files of others.
 
-use crate::disk::Disk;
+use crate::disk::{Disk, WHOLE_SECONDS};
 use crate::support::{Site, noise, set_mode, we_are_root};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, lchown};
@@ -77,9 +77,6 @@ fn names_of_a_file_in_place_of_another_do_not_get_the_content_of_that() {
     let last = site.night();
     site.all_restore(&[first, last]);
 }
-
-/// An ext4 whose inodes have no room for fractions of a second.
-const WHOLE_SECONDS: &str = "mkfs.ext4 -q -I 128";
 
 /// Waits for the first moments of a second.
 fn a_new_second() {
