@@ -13,8 +13,12 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    /// The first Python that has what the judge needs.
     pub(crate) fn new() -> Self {
+        Self::of("tests/judge.py")
+    }
+
+    /// As `new`, of another script that answers such questions; by the first Python that has what it needs.
+    pub(crate) fn of(script: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
         let own = root.join(target).join("venv/bin/python3").to_string_lossy().into_owned();
@@ -25,18 +29,23 @@ impl Judge {
         let python = ["python3", &own].into_iter().find(fits).map(str::to_owned);
         let python = python.expect("a Python with blake3 and zstandard: tests/run makes one in target/venv");
         let mut command = Command::new(python);
-        command.arg("-B").arg(root.join("tests/judge.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("-B").arg(root.join(script)).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the judge starts");
         let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
         Self { input, output: BufReader::new(output), _child: child }
     }
 
-    /// The answer, or why not.
-    pub(crate) fn ask(&mut self, question: &Value) -> Result<Value, String> {
+    /// The answer, whatever it is.
+    pub(crate) fn answer(&mut self, question: &Value) -> Value {
         writeln!(self.input, "{question}").expect("the judge listens");
         let mut line = String::new();
         self.output.read_line(&mut line).expect("the judge answers");
-        let answer: Value = serde_json::from_str(&line).expect("the judge answers in JSON");
+        serde_json::from_str(&line).expect("the judge answers in JSON")
+    }
+
+    /// The answer, or why not.
+    pub(crate) fn ask(&mut self, question: &Value) -> Result<Value, String> {
+        let answer = self.answer(question);
         assert_ne!(answer["error"], true, "a question that can't be judged: {question}: {answer}");
         if answer["ok"] == true {
             Ok(answer)
