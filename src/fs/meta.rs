@@ -7,6 +7,7 @@
 
 use super::dir::Dir;
 use super::fidelity::Fidelity;
+use super::is_one_of;
 use super::stat::Stat;
 use crate::entry::{Meta, Time, Xattr};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
@@ -190,7 +191,7 @@ impl<'a> At<'a> {
         for extra in extra {
             match self.remove_xattr(&extra.name) {
                 // The kernel keeps some (a security label): not ours to remove.
-                Err(e) if !fidelity.owners || e.raw_os_error() == Some(Errno::NODATA.raw_os_error()) => drop(e),
+                Err(e) if !fidelity.owners || is_one_of(&e, &[Errno::NODATA]) => drop(e),
                 other => other?,
             }
         }
@@ -222,8 +223,7 @@ impl<'a> At<'a> {
     fn is_refused(&self, e: &io::Error) -> bool {
         const REFUSED: [Errno; 6] =
             [Errno::PERM, Errno::ACCESS, Errno::NOTSUP, Errno::INVAL, Errno::RANGE, Errno::TOOBIG];
-        let is = |errno: Errno| e.raw_os_error() == Some(errno.raw_os_error());
-        REFUSED.into_iter().any(is) || (is(Errno::NOSPC) && self.has_room())
+        is_one_of(e, &REFUSED) || (is_one_of(e, &[Errno::NOSPC]) && self.has_room())
     }
 
     fn has_room(&self) -> bool {

@@ -23,8 +23,14 @@ pub mod stat;
 pub mod sync;
 
 use crate::path::shown_path;
+use rustix::io::Errno;
 use std::io;
 use std::path::Path;
+
+/// Whether the kernel said one of these.
+pub(crate) fn is_one_of(e: &io::Error, errnos: &[Errno]) -> bool {
+    e.raw_os_error().is_some_and(|n| errnos.iter().any(|errno| errno.raw_os_error() == n))
+}
 
 /// Takes from the process's umask (umask(2)) what would shut us out of our own files and folders.
 pub fn let_owner_in() {

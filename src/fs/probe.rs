@@ -2,6 +2,7 @@
 
 use super::dir::Dir;
 use super::fidelity::{ALL_TIMES, Fidelity, SAMPLES, Times};
+use super::is_one_of;
 use super::meta::At;
 use super::stat::Stat;
 use crate::entry::{Node, Time, Xattr};
@@ -70,15 +71,14 @@ pub fn makes(folder: &Dir, node: &Node) -> bool {
 
 /// Whether an error says that something is never possible here. Any other, of the disk say, shows again when it is done in earnest, and is told then.
 fn is_inability(e: &io::Error) -> bool {
-    const NEVER: [Errno; 4] = [Errno::NOTSUP, Errno::PERM, Errno::ACCESS, Errno::INVAL];
-    e.raw_os_error().is_some_and(|n| NEVER.iter().any(|errno| errno.raw_os_error() == n))
+    is_one_of(e, &[Errno::NOTSUP, Errno::PERM, Errno::ACCESS, Errno::INVAL])
 }
 
 /// Whether the kernel says of an object that this file system has no room for what it is, however much is free.
 pub fn is_beyond(e: &io::Error) -> bool {
     const BEYOND: [Errno; 7] =
         [Errno::NAMETOOLONG, Errno::FBIG, Errno::OVERFLOW, Errno::INVAL, Errno::RANGE, Errno::NODEV, Errno::NOTSUP];
-    e.raw_os_error().is_some_and(|n| BEYOND.iter().any(|errno| errno.raw_os_error() == n))
+    is_one_of(e, &BEYOND)
 }
 
 fn times(sample: &File) -> io::Result<Times> {

@@ -163,12 +163,13 @@ impl Feeder<'_> {
     /// Whether it is no wonder that a mirror does not have this.
     fn cannot_be_there(&self, entry: &Entry) -> bool {
         let Some(replica) = self.replica else { return false };
-        let parent = entry.path.parent().unwrap_or_default();
         let is_beyond = match &entry.node {
             Node::HardLink { leader } => self.absent.contains(leader),
             node => !replica.makes(node),
         };
-        is_beyond && self.inside.is_within(&parent) && self.selection.standing(&entry.path) == Standing::Inside
+        is_beyond
+            && entry.path.parent().is_some_and(|parent| self.inside.is_within(&parent))
+            && self.selection.standing(&entry.path) == Standing::Inside
     }
 
     /// Whether the parent has anything below a path that it was moved to.

@@ -111,32 +111,34 @@ pub fn apply(
     }
     applier.batch(&batch)?;
     let Applier { publisher, mut done, beyond, .. } = applier;
-    if let Some((path, why)) = beyond.iter().next() {
-        monitor.note(&format!(
-            "{} names cannot be on this file system, such as {path} ({why}): the store has them",
-            beyond.len()
-        ));
-    }
     let (failures, partial, twins) = publisher.finish();
-    if let Some(first) = &partial.first {
-        monitor.note(&format!(
-            "{} names have here what this file system, or this user, can give them of their times, modes and attributes, among them {first}; the store \
-             has all of it",
-            partial.count
-        ));
-    }
-    if let Some(first) = &twins.sample {
-        monitor.note(&format!(
-            "{} names are here names of copies, because this file system gives no file so many, among them {first}; the store has them as one file",
-            twins.names
-        ));
-    }
+    tell_of_less(&beyond, &partial, &twins.names, monitor);
     for (path, e) in failures {
         monitor.problem(&path, &format!("the times or the mode of this directory could not be set: {e}"));
         done.failed += 1;
     }
     target.root.sync_file_system().map_err(Error::Sync)?;
     Ok(done)
+}
+
+/// Says once of all names what the tree has less of them than the store.
+fn tell_of_less(beyond: &HashMap<RelPath, String>, partial: &Partial, copies: &Partial, monitor: &dyn Monitor) {
+    if let Some((path, why)) = beyond.iter().next() {
+        let count = beyond.len();
+        monitor
+            .note(&format!("{count} names cannot be on this file system, such as {path} ({why}): the store has them"));
+    }
+    if let Partial { count, first: Some(first) } = partial {
+        monitor.note(&format!(
+            "{count} names have here what this file system, or this user, can give them of their times, modes and attributes, among them {first}; the \
+             store has all of it"
+        ));
+    }
+    if let Partial { count, first: Some(first) } = copies {
+        monitor.note(&format!(
+            "{count} names are here names of copies, because this file system gives no file so many, among them {first}; the store has them as one file"
+        ));
+    }
 }
 
 /// What came of staging a batch.

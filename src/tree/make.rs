@@ -6,6 +6,7 @@ use crate::entry::{Entry, Node};
 use crate::fs::content::write_at;
 use crate::fs::dir::Dir;
 use crate::fs::fidelity::Fidelity;
+use crate::fs::is_one_of;
 use crate::fs::meta::At;
 use crate::fs::probe::is_beyond;
 use crate::fs::sync::Durability;
@@ -57,7 +58,7 @@ impl Maker<'_> {
             match failure {
                 Failure::Read(e) => e,
                 Failure::Write(e) if is_beyond(&e) => Error::Beyond(e),
-                Failure::Write(e) if is_forbidden(&e) => Error::Object(e),
+                Failure::Write(e) if is_one_of(&e, &FORBIDDEN) => Error::Object(e),
                 Failure::Write(source) => {
                     Error::Stage { stage: self.stage.path().to_owned(), path: entry.path.clone(), source }
                 }
@@ -115,8 +116,4 @@ impl Maker<'_> {
             Node::File { .. } | Node::HardLink { .. } => Ok(true),
         }
     }
-}
-
-fn is_forbidden(e: &io::Error) -> bool {
-    e.raw_os_error().is_some_and(|n| FORBIDDEN.iter().any(|errno| errno.raw_os_error() == n))
 }

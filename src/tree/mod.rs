@@ -20,7 +20,7 @@ use crate::path::RelPath;
 use crate::{manifest, store};
 use std::io;
 
-/// Names that were given what the tree can hold of their metadata, where that is not all.
+/// Names that have less in the tree than in the manifest.
 #[derive(Debug, Default)]
 struct Partial {
     count: u64,

@@ -86,7 +86,7 @@ impl Publisher<'_> {
                 self.copy(leader, staged, new, old)?;
                 self.twins.begin(leader, &new.path);
             }
-            Ok(()) if twin.is_some() => self.twins.note(&new.path),
+            Ok(()) if twin.is_some() => self.twins.names.note(&new.path),
             other => return other,
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! A copy for the names that are more than the file system gives one file (floor 3): ext4 ends at 65,000.
 
+use super::Partial;
 use super::stage::Waiting;
 use crate::entry::Meta;
 use crate::fs::content::{next_data, read_at, write_at};
@@ -19,9 +20,7 @@ pub(super) struct Twins {
     /// For the first name of a file, that of its copy which takes more names.
     of: HashMap<RelPath, RelPath>,
     /// Names that are not of the file that they should be of.
-    pub(super) names: u64,
-    /// One of them.
-    pub(super) sample: Option<RelPath>,
+    pub(super) names: Partial,
 }
 
 impl Twins {
@@ -33,13 +32,7 @@ impl Twins {
     /// `path` became the first name of a copy.
     pub(super) fn begin(&mut self, leader: &RelPath, path: &RelPath) {
         self.of.insert(leader.clone(), path.clone());
-        self.note(path);
-    }
-
-    /// `path` became a name of a copy.
-    pub(super) fn note(&mut self, path: &RelPath) {
-        self.names += 1;
-        self.sample.get_or_insert_with(|| path.clone());
+        self.names.note(path);
     }
 }
 
