@@ -1,3 +1,5 @@
+//! A chain of directories, of which some are moved, replaced or lost while it stands in them.
+
 use super::{Chain, remove_contents};
 use crate::fs::dir::Dir;
 use crate::limits::OPEN_LEVELS;

@@ -1,3 +1,5 @@
+//! What trees of several kinds and users can hold, as values; `probe` has the tests that ask a file system.
+
 use super::{ALL_TIMES, Fidelity, Times};
 use crate::entry::{Entry, Identity, Meta, Node, Time, Xattr};
 use crate::path::RelPath;

@@ -116,7 +116,7 @@ impl LocalMirror {
     fn plan<'s>(&'s self, look: &'s Look, to: ChunkRef, selection: &'s Selection) -> Result<Plan<'s, Diff<'s>>, Error> {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, self.store.reader()?)?);
         let diff = Diff::new(Some(cursor(look.taken.root)?), Some(cursor(to)?));
-        Ok(Plan::new(diff, scope(selection, &look.taken.apart, &look.fidelity)))
+        Ok(Plan::new(diff, look.scope(selection)))
     }
 
     /// Looks at the tree through any store; with `all`, every file is read whatever its times say.

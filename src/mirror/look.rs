@@ -69,6 +69,13 @@ impl fmt::Display for Difference {
     }
 }
 
+impl Look {
+    /// How far a plan for this tree may go.
+    pub fn scope<'a>(&'a self, selection: &'a Selection) -> Scope<'a> {
+        scope(selection, &self.taken.apart, &self.fidelity)
+    }
+}
+
 /// The bits of a mode that a new owner clears.
 const SET_ID: u32 = 0o6000;
 /// The attribute that holds the access list.
@@ -101,7 +108,7 @@ impl Drift {
 }
 
 /// A mirror is made to hold all of its target, and nothing else.
-pub fn scope<'a>(selection: &'a Selection, apart: &'a Apart, fidelity: &'a Fidelity) -> Scope<'a> {
+pub(super) fn scope<'a>(selection: &'a Selection, apart: &'a Apart, fidelity: &'a Fidelity) -> Scope<'a> {
     Scope { selection, delete: true, apart, fidelity }
 }
 

@@ -196,7 +196,7 @@ impl Night<'_> {
         Ok(look::drift(
             chunks,
             Roots { left: Some(left), coming: Some(to), interrupted: false, found: look.taken.root },
-            look::scope(&self.run.selection, &look.taken.apart, &look.fidelity),
+            look.scope(&self.run.selection),
             &mut |_, _| {},
         )?)
     }
@@ -236,10 +236,8 @@ impl Night<'_> {
         let reasons = self.reasons(look, taken.root, dry)?;
         let from = self.parent.as_ref().map_or(look.taken.root, |record| record.root);
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, dry.reader()?)?);
-        let plan = Plan::new(
-            Diff::new(Some(cursor(from)?), Some(cursor(taken.root)?)),
-            look::scope(&self.run.selection, &look.taken.apart, &look.fidelity),
-        );
+        let plan =
+            Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(taken.root)?)), look.scope(&self.run.selection));
         let survey = survey(plan, dry.reader()?.as_mut())?;
         Ok(Report::Dry { taken, survey, reasons })
     }

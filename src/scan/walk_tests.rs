@@ -1,3 +1,5 @@
+//! Walks over trees that change between two steps.
+
 use super::{Item, Walk};
 use crate::fs::dir::Dir;
 use crate::limits::OPEN_LEVELS;
