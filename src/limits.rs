@@ -20,6 +20,8 @@ pub const BLOCK_CHUNKS_MAX: usize = 1 << 20;
 
 /// A pack is closed when it passes this.
 pub const PACK_TARGET: u64 = 64 << 20;
+/// Bytes written to a file before the disk is told to begin with them.
+pub const WRITEBACK: u64 = 4 << 20;
 /// Length of a pack that a reader accepts.
 pub const PACK_MAX: u64 = 1 << 30;
 

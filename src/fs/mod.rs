@@ -21,6 +21,7 @@ pub mod scratch;
 pub mod space;
 pub mod stat;
 pub mod sync;
+pub mod writeback;
 
 use crate::path::shown_path;
 use rustix::io::Errno;

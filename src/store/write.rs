@@ -4,6 +4,7 @@ use super::block::Block;
 use super::chunks::{Answer, ChunkSink};
 use super::layout::Layout;
 use super::pack::reader::PackReader;
+use super::pack::seal::Sealing;
 use super::pack::writer::{FinishedPack, PackWriter};
 use super::{Error, Store};
 use crate::format::pack::BlockKind;
@@ -20,7 +21,11 @@ use walkdir::WalkDir;
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     open: [Option<PackWriter>; 2],
-    /// Chunks in those packs: not missing any more, not readable yet.
+    /// The last of each kind that was full.
+    sealing: [Option<Sealing>; 2],
+    /// Packs begun.
+    begun: u64,
+    /// Chunks in all of those: not missing any more, not readable yet.
     unfinished: HashSet<Id>,
     /// The first error is final: pages that a failed sync lost cannot be asked for again.
     poisoned: Option<String>,
@@ -76,9 +81,20 @@ impl Store {
         outcome
     }
 
-    fn finish_pack(&self, writer: &mut Writer, slot: usize) -> Result<(), Error> {
+    /// Ends an open pack; it becomes durable while the next one is filled.
+    fn close_pack(&self, writer: &mut Writer, slot: usize) -> Result<(), Error> {
         let Some(pack) = writer.open.get_mut(slot).and_then(Option::take) else { return Ok(()) };
-        let finished = pack.finish(&self.layout)?;
+        self.wait_for_pack(writer, slot)?;
+        if let Some(place) = writer.sealing.get_mut(slot) {
+            *place = Some(Sealing::begin(pack, &self.layout)?);
+        }
+        Ok(())
+    }
+
+    /// Waits for the pack that is becoming durable, and takes it into the index.
+    fn wait_for_pack(&self, writer: &mut Writer, slot: usize) -> Result<(), Error> {
+        let Some(sealing) = writer.sealing.get_mut(slot).and_then(Option::take) else { return Ok(()) };
+        let finished = sealing.end()?;
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         index.add(&finished, &self.layout)?;
         for chunk in finished.rows.iter().flat_map(|row| &row.chunks) {
@@ -93,11 +109,14 @@ impl Store {
         let place = writer.open.get_mut(slot).ok_or(Error::Gone("no such kind of block"))?;
         let pack = match place {
             Some(pack) => pack,
-            None => place.insert(PackWriter::create(&self.layout, block.kind as u8)?),
+            None => {
+                writer.begun += 1;
+                place.insert(PackWriter::create(&self.layout, writer.begun)?)
+            }
         };
         pack.append(block)?;
         let full = pack.length() >= PACK_TARGET;
-        if full { self.finish_pack(writer, slot) } else { Ok(()) }
+        if full { self.close_pack(writer, slot) } else { Ok(()) }
     }
 }
 
@@ -105,9 +124,9 @@ impl ChunkSink for Store {
     /// Ends the open packs, and writes the index.
     fn settle(&self) -> Result<(), Error> {
         self.writing(|writer| {
-            for slot in 0..writer.open.len() {
-                self.finish_pack(writer, slot)?;
-            }
+            let slots = 0..writer.open.len();
+            slots.clone().try_for_each(|slot| self.close_pack(writer, slot))?;
+            slots.into_iter().try_for_each(|slot| self.wait_for_pack(writer, slot))?;
             writer.unfinished.clear();
             self.index.write().unwrap_or_else(PoisonError::into_inner).flush(&self.layout)
         })

@@ -10,6 +10,7 @@ use crate::fs::is_one_of;
 use crate::fs::meta::At;
 use crate::fs::probe::is_beyond;
 use crate::fs::sync::Durability;
+use crate::fs::writeback::Writeback;
 use crate::manifest::extents;
 use crate::store::chunks::ChunkReader;
 use rustix::fs::FileType;
@@ -73,11 +74,12 @@ impl Maker<'_> {
         if content.may_have_holes() || *size > HUGE {
             file.set_len(*size).map_err(Failure::Write)?;
         }
-        let mut at = 0_u64;
+        let (mut at, mut writeback) = (0_u64, Writeback::default());
         extents::for_each_read(content, reader, &mut |extent, reader| {
             if let Some(chunk) = extent.chunk() {
                 let bytes = reader.read(&chunk)?;
                 write_at(&file, at, bytes).map_err(Failure::Write)?;
+                writeback.reached(&file, at.saturating_add(extent.length()));
             }
             at = at.saturating_add(extent.length());
             Ok::<(), Failure>(())
@@ -85,6 +87,7 @@ impl Maker<'_> {
         if at != *size {
             return Err(Failure::Write(io::Error::other("its extents do not make up its size")));
         }
+        writeback.ended(&file, at);
         self.finish_file(&file, entry).map_err(Failure::Write)
     }
 

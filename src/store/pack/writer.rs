@@ -1,6 +1,7 @@
 //! Writes one pack: blocks as they come, then table of contents and footer; the name is the hash of all bytes (floor 2).
 
 use crate::format::pack::{self, BlockRow};
+use crate::fs::writeback::Writeback;
 use crate::fs::{Error as FsError, durable};
 use crate::id::Id;
 use crate::store::Error;
@@ -18,6 +19,7 @@ pub struct PackWriter {
     hasher: blake3::Hasher,
     length: u64,
     rows: Vec<BlockRow>,
+    writeback: Writeback,
 }
 
 /// A pack that is durable.
@@ -32,12 +34,13 @@ pub struct FinishedPack {
 }
 
 impl PackWriter {
-    /// Begins a pack; `number` tells apart the packs that one run writes at the same time.
-    pub fn create(layout: &Layout, number: u8) -> Result<Self, Error> {
+    /// Begins a pack; `number` tells it apart from all others of the run.
+    pub fn create(layout: &Layout, number: u64) -> Result<Self, Error> {
         let path = layout.packs().join(format!("{}{number}.pack", durable::TMP));
         durable::remove_if_any(&path)?;
         let file = durable::create(&path)?;
-        let mut writer = Self { path, file, hasher: blake3::Hasher::new(), length: 0, rows: Vec::new() };
+        let (hasher, rows, writeback) = (blake3::Hasher::new(), Vec::new(), Writeback::default());
+        let mut writer = Self { path, file, hasher, length: 0, rows, writeback };
         writer.write(&pack::encode_header())?;
         Ok(writer)
     }
@@ -46,6 +49,7 @@ impl PackWriter {
         self.file.write_all(bytes).map_err(|e| FsError::new("write", &self.path, e))?;
         self.hasher.update(bytes);
         self.length += bytes.len() as u64;
+        self.writeback.reached(&self.file, self.length);
         Ok(())
     }
 
