@@ -85,6 +85,10 @@ pub const PUBLISH_FILES: usize = 10_000;
 pub const PUBLISH_BYTES: u64 = 8 << 30;
 /// ... and bytes of their paths: deep in a tree each is long.
 pub const PUBLISH_PATHS: usize = 16 << 20;
+/// Paths and keys of the files of a plan that go, remembered to find those that are moved: bytes...
+pub const MOVES_BYTES: usize = 64 << 20;
+/// ... and so many of the same content are looked at for the best.
+pub const MOVES_ALIKE: usize = 64;
 /// Names of a file that may be as many as a file system gives one: 65,000 on ext4, less on others.
 pub const MANY_NAMES: u64 = 1000;
 /// Snapshots in which links are looked for that an interrupted run left in its stage.

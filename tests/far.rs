@@ -19,6 +19,7 @@ use backup::store::block::Block;
 use backup::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource, ChunkStore};
 use backup::store::{Error, Store};
 use backup::tree::apply::{Target, apply};
+use backup::tree::moves::Moves;
 use backup::tree::plan::{Plan, Scope};
 use std::collections::HashMap;
 use std::fs;
@@ -192,6 +193,7 @@ fn what_a_tree_is_made_of_is_read_about_in_the_order_that_was_told() {
         selection: &selection,
         fidelity: &fidelity,
         trusted: Time::default(),
+        moves: &Moves::default(),
     };
     let done = apply(plan, target, &listener, &Silent).unwrap();
     assert_eq!((done.failed, done.bytes), (0, taken.totals.bytes));

@@ -32,7 +32,7 @@ use backup::store;
 use backup::store::block::Block;
 use backup::store::chunks::ChunkSource;
 use backup::tree::apply::Applied;
-use backup::tree::plan::Survey;
+use backup::tree::survey::Survey;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop")]
 
+#[path = "tree/moves.rs"]
+mod moves;
+
 use backup::entry::{ChunkRef, Content, Entry, Identity, Meta, Node, Time};
 use backup::fs::clock;
 use backup::fs::dir::Dir;
@@ -13,6 +16,7 @@ use backup::store;
 use backup::store::chunks::{ChunkReader, ChunkSource};
 use backup::tree::Error;
 use backup::tree::apply::{Applied, Target, apply};
+use backup::tree::moves::Moves;
 use backup::tree::plan::Action;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -77,7 +81,8 @@ impl Place {
         let stage = Dir::open(&stage_path).unwrap();
         let selection = Selection::new([RelPath::root()], &["*.tmp".to_owned()]).unwrap();
         let (selection, fidelity, stage_path) = (&selection, &Fidelity::assumed(), &stage_path);
-        let target = Target { root: &root, stage, stage_path, selection, fidelity, trusted };
+        let moves = &Moves::default();
+        let target = Target { root: &root, stage, stage_path, selection, fidelity, trusted, moves };
         apply(actions.into_iter().map(Ok), target, &Nothing, &self.heard)
     }
 

@@ -76,7 +76,7 @@ fn tell(found: &Found, target: &Target, report: &Report, seconds: f64, out: Out)
         }
         Report::Dry { taken, survey, reasons } => {
             let text = format!(
-                "{}: dry run: {}, {}; on the mirror {} would be made, {} replaced, {} touched, {} removed ({} written){}",
+                "{}: dry run: {}, {}; on the mirror {} would be made, {} replaced, {} touched, {} removed{} ({} written){}",
                 target.name,
                 size::count(taken.totals.files, "file"),
                 size::bytes(taken.totals.bytes),
@@ -84,6 +84,7 @@ fn tell(found: &Found, target: &Target, report: &Report, seconds: f64, out: Out)
                 survey.replaced,
                 survey.touched,
                 survey.removed,
+                size::moved(survey.moved),
                 size::bytes(survey.bytes),
                 if reasons.is_empty() {
                     String::new()
@@ -94,7 +95,7 @@ fn tell(found: &Found, target: &Target, report: &Report, seconds: f64, out: Out)
             let value = json!({
                 "type": "dry-run", "target": target.name, "files": taken.totals.files, "bytes": taken.totals.bytes,
                 "created": survey.created, "replaced": survey.replaced, "touched": survey.touched,
-                "removed": survey.removed, "held": reasons.all(), "problems": taken.totals.problems,
+                "removed": survey.removed, "moved": survey.moved, "held": reasons.all(), "problems": taken.totals.problems,
             });
             out.summary(&text, &value);
             if reasons.is_empty() { partial_if(taken.totals.problems > 0) } else { Exit::Held }
@@ -121,7 +122,7 @@ fn done(target: &Target, record: &Record, applied: &Applied, seconds: f64, out: 
         n => format!("; {n} not read or carried forward"),
     };
     let text = format!(
-        "{}: snapshot {}: {}, {}; {} new in the store; mirror: {} written ({}), {} removed, {} touched; {seconds:.1} s{problems}",
+        "{}: snapshot {}: {}, {}; {} new in the store; mirror: {} written ({}), {} removed, {} touched{}; {seconds:.1} s{problems}",
         target.name,
         record.sequence,
         size::count(totals.files, "file"),
@@ -131,12 +132,14 @@ fn done(target: &Target, record: &Record, applied: &Applied, seconds: f64, out: 
         size::bytes(applied.bytes),
         applied.removed,
         applied.touched,
+        size::moved(applied.moved),
     );
     let mut value = row(target, record);
     if let Some(object) = value.as_object_mut() {
         let facts = [
             ("written", applied.written),
             ("removed", applied.removed),
+            ("moved", applied.moved),
             ("touched", applied.touched),
             ("failed", applied.failed),
         ];

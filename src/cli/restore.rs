@@ -70,10 +70,14 @@ fn show(would: &Would, out: Out) {
         Change::Create => "create",
         Change::Replace => "replace",
         Change::Touch => "touch",
+        Change::Move => "move",
         Change::Remove => "remove",
     };
     let path = would.path.to_string();
-    out.summary(&format!("{verb:8} {path}"), &json!({ "type": "would", "action": verb, "path": path }));
+    let from = would.from.as_ref().map(ToString::to_string);
+    let shown = from.as_ref().map_or_else(|| path.clone(), |from| format!("{from} -> {path}"));
+    let value = json!({ "type": "would", "action": verb, "path": path, "from": from });
+    out.summary(&format!("{verb:8} {shown}"), &value);
 }
 
 fn tell(found: &Found, target: &str, args: &RestoreArgs, report: &Report, out: Out) -> Exit {
@@ -82,28 +86,31 @@ fn tell(found: &Found, target: &str, args: &RestoreArgs, report: &Report, out: O
     let place = args.to.as_deref().map_or_else(|| "SOURCE".to_owned(), |place| shown(place.as_bytes()));
     let text = if report.applied.is_none() {
         format!(
-            "{target}: dry run: snapshot {number} to {place}: {} would be created, {} replaced, {} touched, {} removed ({})",
+            "{target}: dry run: snapshot {number} to {place}: {} would be created, {} replaced, {} touched, {} removed{} ({})",
             survey.created,
             survey.replaced,
             survey.touched,
             survey.removed,
+            size::moved(survey.moved),
             size::bytes(survey.bytes)
         )
     } else {
         format!(
-            "{target}: snapshot {number} of {} restored to {place}: {} written ({}), {} touched, {} removed",
+            "{target}: snapshot {number} of {} restored to {place}: {} written ({}), {} touched, {} removed{}",
             time::local(report.record.time),
             applied.written,
             size::bytes(applied.bytes),
             applied.touched,
-            applied.removed
+            applied.removed,
+            size::moved(applied.moved)
         )
     };
     let undo = report.rescue.map(|rescue| undo(found, target, rescue, args));
     let text = undo.as_ref().map_or(text.clone(), |undo| format!("{text}\n  to undo: {undo}"));
     let value = json!({
         "type": "summary", "target": target, "sequence": number, "place": place, "created": survey.created,
-        "replaced": survey.replaced, "touched": survey.touched, "removed": survey.removed, "bytes": survey.bytes,
+        "replaced": survey.replaced, "touched": survey.touched, "removed": survey.removed, "moved": survey.moved,
+        "bytes": survey.bytes,
         "failed": applied.failed, "unread": report.unread, "rescue": report.rescue, "undo": undo, "dry_run": report.applied.is_none(),
     });
     out.summary(&text, &value);

@@ -9,3 +9,8 @@ pub(super) fn bytes(n: u64) -> String {
 pub(super) fn count(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", indicatif::HumanCount(n), if n == 1 { "" } else { "s" })
 }
+
+/// `, 3 moved`; nothing where there are none, as on most nights.
+pub(super) fn moved(n: u64) -> String {
+    if n == 0 { String::new() } else { format!(", {n} moved") }
+}

@@ -17,7 +17,7 @@ use crate::scan::selection::Selection;
 use crate::source::snapshot::{Request, Taken, Trust, take};
 use crate::store::chunks::{ChunkSource, ChunkStore};
 use crate::store::dry::Dry;
-use crate::tree::stage::{READY, clear, has_leftover};
+use crate::tree::stage::{clear, leftover};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,8 +35,9 @@ impl Leftover<'_> {
     /// Takes what the store does not have into a snapshot of its own, and empties the stage.
     pub fn tidy(&self, mirror: &dyn MirrorService, now: Time, monitor: &dyn Monitor) -> Result<Option<Record>, Error> {
         let fail = |e| FsError::new("look into", self.path, e);
-        let nothing = !has_leftover(self.stage).map_err(fail)? || self.is_known(mirror)?;
-        let record = if nothing { None } else { Some(self.save(mirror, now)?) };
+        let folders = leftover(self.stage).map_err(fail)?;
+        let nothing = folders.is_empty() || self.is_known(mirror, &folders)?;
+        let record = if nothing { None } else { Some(self.save(mirror, &folders, now)?) };
         if let Some(record) = &record {
             monitor.note(&format!(
                 "an interrupted run had taken something out of the tree that was in no snapshot: it is snapshot {} now; to look at it: \
@@ -49,9 +50,9 @@ impl Leftover<'_> {
     }
 
     /// Whether the store has all content that lies here.
-    fn is_known(&self, mirror: &dyn MirrorService) -> Result<bool, Error> {
+    fn is_known(&self, mirror: &dyn MirrorService, folders: &[&str]) -> Result<bool, Error> {
         let dry = Dry::new(mirror);
-        let taken = self.take(&dry, mirror)?;
+        let taken = self.take(&dry, mirror, &selection(folders)?)?;
         if dry.was_given_data() || taken.totals.problems > 0 {
             return Ok(false);
         }
@@ -67,12 +68,11 @@ impl Leftover<'_> {
         Ok(targets.is_empty())
     }
 
-    fn take(&self, store: &dyn ChunkStore, mirror: &dyn MirrorService) -> Result<Taken, Error> {
+    fn take(&self, store: &dyn ChunkStore, mirror: &dyn MirrorService, selection: &Selection) -> Result<Taken, Error> {
         let root = self.stage.try_clone().map_err(|e| FsError::new("look into", self.path, e))?;
-        let selection = selection()?;
         let request = Request {
             root: Arc::new(root),
-            selection: &selection,
+            selection,
             parent: None,
             trust: Trust::Nothing,
             of_mirror: None,
@@ -83,12 +83,13 @@ impl Leftover<'_> {
         Ok(take(request, store, &Silent)?)
     }
 
-    fn save(&self, mirror: &dyn MirrorService, now: Time) -> Result<Record, Error> {
-        let taken = self.take(mirror, mirror)?;
+    fn save(&self, mirror: &dyn MirrorService, folders: &[&str], now: Time) -> Result<Record, Error> {
+        let selection = selection(folders)?;
+        let taken = self.take(mirror, mirror, &selection)?;
         let path = shown_path(self.path);
         if taken.totals.problems > 0 {
             return Err(Error::Refused(format!(
-                "{path}/{READY} holds what an interrupted run took out of the tree, and it cannot be read: move it to a safe place and run this again"
+                "{path} holds what an interrupted run took out of the tree, and it cannot be read: move it to a safe place and run this again"
             )));
         }
         if let Some(record) = mirror.rescue_of(taken.root)? {
@@ -98,7 +99,7 @@ impl Leftover<'_> {
             kind: Kind::Rescue,
             time: now,
             source: path.into_bytes(),
-            dirs: selection()?.tops().to_vec(),
+            dirs: selection.tops().to_vec(),
             root: taken.root,
             totals: taken.totals,
             users: Vec::new(),
@@ -108,10 +109,10 @@ impl Leftover<'_> {
     }
 }
 
-fn selection() -> Result<Selection, Error> {
+fn selection(folders: &[&str]) -> Result<Selection, Error> {
     let unlikely = |e: &dyn std::fmt::Display| Error::Refused(e.to_string());
-    let ready = RelPath::new(READY).map_err(|e| unlikely(&e))?;
-    Selection::new([ready], &[]).map_err(|e| unlikely(&e))
+    let tops: Result<Vec<_>, _> = folders.iter().map(|folder| RelPath::new(*folder)).collect();
+    Selection::new(tops.map_err(|e| unlikely(&e))?, &[]).map_err(|e| unlikely(&e))
 }
 
 /// Takes out the targets of links that stand in one of the newest snapshots: what a run was taking out of a tree, or putting there, is in those.

@@ -27,7 +27,9 @@ use crate::store::block::Block;
 use crate::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource, ChunkStore};
 use crate::store::dry::{self, Dry, Nodes};
 use crate::tree::apply::{Applied, Target, apply};
-use crate::tree::plan::{Plan, Survey, survey};
+use crate::tree::moves::Moves;
+use crate::tree::plan::Plan;
+use crate::tree::survey::{Survey, survey};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) const README: &str = include_str!("README.txt");
@@ -117,6 +119,11 @@ impl LocalMirror {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, self.store.reader()?)?);
         let diff = Diff::new(Some(cursor(look.taken.root)?), Some(cursor(to)?));
         Ok(Plan::new(diff, look.scope(selection)))
+    }
+
+    /// What that amounts to, and what it moves.
+    fn survey_moves(&self, look: &Look, to: ChunkRef, selection: &Selection) -> Result<(Survey, Moves), Error> {
+        survey(|| self.plan(look, to, selection), self.store.reader()?.as_mut())
     }
 
     /// Looks at the tree through any store; with `all`, every file is read whatever its times say.
@@ -255,9 +262,7 @@ impl MirrorService for LocalMirror {
     }
 
     fn survey(&self, look: &Look, to: ChunkRef, selection: &Selection) -> Result<Survey, Error> {
-        let mut plan = self.plan(look, to, selection)?;
-        let survey = survey(plan.by_ref(), self.store.reader()?.as_mut())?;
-        Ok(Survey { unmade: plan.unmade(), ..survey })
+        Ok(self.survey_moves(look, to, selection)?.0)
     }
 
     fn publish(
@@ -275,7 +280,7 @@ impl MirrorService for LocalMirror {
             State::Empty | State::Promoted(_) => 0,
         };
         // The whole plan is made once before anything is done: every node that it needs has then been read and proved.
-        let survey = self.survey(look, to.root, selection)?;
+        let (survey, moves) = self.survey_moves(look, to.root, selection)?;
         if survey.unmade > 0 {
             monitor.note(&format!(
                 "{} names of devices are in the store only: whoever runs this may make none on the mirror",
@@ -290,7 +295,8 @@ impl MirrorService for LocalMirror {
             durable::make_folder(&path)?;
             let stage = Dir::open(&path).map_err(|e| FsError::new("open", &path, e))?;
             let (fidelity, trusted) = (&look.fidelity, look.began);
-            let target = Target { root: &self.root, stage, stage_path: &path, selection, fidelity, trusted };
+            let target =
+                Target { root: &self.root, stage, stage_path: &path, selection, fidelity, trusted, moves: &moves };
             applied = apply(self.plan(look, to.root, selection)?, target, &self.store, monitor)?;
         } else if !matches!(state, State::Clean(_)) || !look.drift.is_empty() {
             // All is in place already, by a run that was killed before it could make sure of it, or by somebody who did not care to.

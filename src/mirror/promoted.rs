@@ -22,7 +22,7 @@ use crate::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource};
 use crate::store::dry::Dry;
 use crate::store::{Error as StoreError, Store};
 use crate::tree::apply::Applied;
-use crate::tree::plan::Survey;
+use crate::tree::survey::Survey;
 use std::sync::Arc;
 
 /// A promoted place, seen through glass.

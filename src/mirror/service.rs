@@ -15,7 +15,7 @@ use crate::path::RelPath;
 use crate::scan::selection::Selection;
 use crate::store::chunks::ChunkStore;
 use crate::tree::apply::Applied;
-use crate::tree::plan::Survey;
+use crate::tree::survey::Survey;
 use serde::{Deserialize, Serialize};
 
 /// A snapshot that has no number yet.

@@ -19,7 +19,8 @@ use crate::path::shown;
 use crate::source::snapshot::{Request, Taken, Trust, take};
 use crate::store::chunks::{ChunkSource, ChunkStore};
 use crate::store::dry::Dry;
-use crate::tree::plan::{Plan, survey};
+use crate::tree::plan::Plan;
+use crate::tree::survey::survey;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -236,9 +237,9 @@ impl Night<'_> {
         let reasons = self.reasons(look, taken.root, dry)?;
         let from = self.parent.as_ref().map_or(look.taken.root, |record| record.root);
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, dry.reader()?)?);
-        let plan =
-            Plan::new(Diff::new(Some(cursor(from)?), Some(cursor(taken.root)?)), look.scope(&self.run.selection));
-        let survey = survey(plan, dry.reader()?.as_mut())?;
+        let diff = || Ok::<_, Error>(Diff::new(Some(cursor(from)?), Some(cursor(taken.root)?)));
+        let plan = || Ok::<_, Error>(Plan::new(diff()?, look.scope(&self.run.selection)));
+        let (survey, _) = survey(plan, dry.reader()?.as_mut())?;
         Ok(Report::Dry { taken, survey, reasons })
     }
 }

@@ -23,9 +23,11 @@ use crate::scan::walk::Filter;
 use crate::source::snapshot::{Request, Taken, Trust, take};
 use crate::store::chunks::{ChunkSource, ChunkStore};
 use crate::store::dry::Dry;
-use crate::tree::apply::{self, Applied, apply};
-use crate::tree::plan::{Action, Plan, Scope, Survey, survey};
+use crate::tree::apply::{Applied, Target, apply};
+use crate::tree::moves::Moves;
+use crate::tree::plan::{Action, Plan, Scope};
 use crate::tree::relink::Relink;
+use crate::tree::survey::{Survey, survey};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,6 +55,8 @@ pub struct Would {
     pub change: Change,
     /// To which path.
     pub path: RelPath,
+    /// Where the file is that is moved there.
+    pub from: Option<RelPath>,
 }
 
 /// What is done to a path.
@@ -64,19 +68,25 @@ pub enum Change {
     Replace,
     /// Its metadata is set.
     Touch,
+    /// A file gets this path instead of its own.
+    Move,
     /// It goes.
     Remove,
 }
 
 impl Would {
-    fn of(action: &Action) -> Self {
+    /// Nothing for a file that goes only to be moved.
+    fn of(action: &Action, moves: &Moves) -> Option<Self> {
+        let found = moves.to(action.path());
         let change = match action {
+            Action::Put { .. } if found.is_some() => Change::Move,
             Action::Put { old: None, .. } | Action::Link { old: None, .. } => Change::Create,
             Action::Put { .. } | Action::Link { .. } => Change::Replace,
             Action::Meta { .. } => Change::Touch,
+            Action::Remove { old } if moves.takes(&old.path) => return None,
             Action::Remove { .. } => Change::Remove,
         };
-        Self { change, path: action.path().clone() }
+        Some(Self { change, path: action.path().clone(), from: found.map(|found| found.from.clone()) })
     }
 }
 
@@ -254,11 +264,7 @@ impl Run<'_> {
         }))
     }
 
-    fn plan<'s>(
-        &'s self,
-        store: &'s dyn ChunkStore,
-        now: &'s Taken,
-    ) -> Result<impl Iterator<Item = Result<Action, crate::manifest::Error>> + 's, Error> {
+    fn plan<'s>(&'s self, store: &'s dyn ChunkStore, now: &'s Taken) -> Result<Plan<'s, Relink<'s, Diff<'s>>>, Error> {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, store.reader()?)?);
         let (selection, delete) = (&self.selection, self.options.delete);
         let scope = Scope { selection, delete, apart: &now.apart, fidelity: &self.fidelity };
@@ -269,10 +275,10 @@ impl Run<'_> {
     fn dry(&self, would: &mut dyn FnMut(Would)) -> Result<Report, Error> {
         let store = Dry::new(self.mirror);
         let taken = self.rescue(&store)?;
+        let (survey, moves) = survey(|| self.plan(&store, &taken), ChunkSource::reader(&store)?.as_mut())?;
         for action in self.plan(&store, &taken)? {
-            would(Would::of(&action?));
+            Would::of(&action?, &moves).into_iter().for_each(&mut *would);
         }
-        let survey = survey(self.plan(&store, &taken)?, ChunkSource::reader(&store)?.as_mut())?;
         Ok(Report { record: self.record.clone(), survey, applied: None, rescue: None, unread: taken.totals.problems })
     }
 
@@ -282,7 +288,7 @@ impl Run<'_> {
         let taken = self.rescue(self.mirror)?;
         self.mirror.settle()?;
         let unread = taken.totals.problems;
-        let survey = survey(self.plan(self.mirror, &taken)?, self.mirror.reader()?.as_mut())?;
+        let (survey, moves) = survey(|| self.plan(self.mirror, &taken), self.mirror.reader()?.as_mut())?;
         if let Some(why) = room::for_a_place(self.place, survey.need)? {
             return Err(Error::Refused(format!("{why} (nothing was restored)")));
         }
@@ -290,7 +296,7 @@ impl Run<'_> {
         let to_undo = survey.destroys() || (self.options.to.is_none() && survey.created > 0);
         let rescue = if to_undo { Some(self.commit(&taken)?) } else { None };
         let applied = if survey.actions > 0 {
-            self.apply(&taken, began, survey)?
+            self.apply(&taken, began, survey, &moves)?
         } else {
             // All is in place, perhaps by a restore that was killed before it could make sure of it.
             self.root.sync_file_system().map_err(crate::tree::Error::Sync)?;
@@ -306,12 +312,12 @@ impl Run<'_> {
         Ok(self.mirror.commit(draft)?.sequence)
     }
 
-    fn apply(&self, now: &Taken, began: Time, survey: Survey) -> Result<Applied, Error> {
+    fn apply(&self, now: &Taken, began: Time, survey: Survey, moves: &Moves) -> Result<Applied, Error> {
         self.context.monitor.begin(Phase::Writing, Some(survey.actions), Some(survey.bytes));
         let place = PlaceStage::of(&self.root, self.place);
         let (stage, path, selection) = (place.open()?, place.path(), &self.selection);
-        let fidelity = &self.fidelity;
-        let target = apply::Target { root: &self.root, stage, stage_path: &path, selection, fidelity, trusted: began };
+        let (fidelity, trusted) = (&self.fidelity, began);
+        let target = Target { root: &self.root, stage, stage_path: &path, selection, fidelity, trusted, moves };
         let applied = apply(self.plan(self.mirror, now)?, target, self.mirror, self.context.monitor)?;
         place.leave()?;
         Ok(applied)

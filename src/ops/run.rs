@@ -13,7 +13,7 @@ use crate::path::RelPath;
 use crate::scan::selection::Selection;
 use crate::source::snapshot::Taken;
 use crate::tree::apply::Applied;
-use crate::tree::plan::Survey;
+use crate::tree::survey::Survey;
 use serde::{Deserialize, Serialize};
 
 /// How it ended.

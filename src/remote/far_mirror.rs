@@ -28,7 +28,7 @@ use crate::store::Error as StoreError;
 use crate::store::block::Block;
 use crate::store::chunks::{Alike, Answer as Lacks, ChunkReader, ChunkSink, ChunkSource};
 use crate::tree::apply::Applied;
-use crate::tree::plan::Survey;
+use crate::tree::survey::Survey;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};

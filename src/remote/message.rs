@@ -24,7 +24,7 @@ use crate::path::RelPath;
 use crate::store::history::Past;
 use crate::store::import::Imported;
 use crate::tree::apply::Applied;
-use crate::tree::plan::Survey;
+use crate::tree::survey::Survey;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -6,8 +6,10 @@
 //!
 //! After a crash at any point the tree is a mixture of whole old and whole new files, and looking at it again tells which are which.
 
+use super::aside::Aside;
 use super::dirs::Dirs;
 use super::make::Maker;
+use super::moves::Moves;
 use super::plan::Action;
 use super::publish::Publisher;
 use super::stage::{self, Stage, Waiting};
@@ -39,6 +41,8 @@ pub struct Applied {
     pub bytes: u64,
     /// Names that were removed.
     pub removed: u64,
+    /// Files that were given another name; that is counted nowhere else.
+    pub moved: u64,
     /// Names whose metadata was set.
     pub touched: u64,
     /// Names that resisted; they were reported and are as they were.
@@ -59,6 +63,8 @@ pub struct Target<'a> {
     pub fidelity: &'a Fidelity,
     /// When the tree was looked at: what has an earlier ctime is as it was seen then.
     pub trusted: Time,
+    /// Which of the files that are to be made are there under another name.
+    pub moves: &'a Moves,
 }
 
 /// Carries out the actions.
@@ -86,6 +92,7 @@ pub fn apply(
         kept: HashSet::new(),
         twins: Twins::default(),
         absent: HashSet::new(),
+        aside: Aside::new(target.moves, &stage),
     };
     let mut applier = Applier {
         stage: &stage,
@@ -100,7 +107,7 @@ pub fn apply(
     let (mut bytes, mut held) = (0, 0);
     for action in actions {
         let action = action?;
-        bytes = u64::saturating_add(bytes, action.bytes());
+        bytes = u64::saturating_add(bytes, applier.bytes(&action));
         held += action.path().as_bytes().len();
         batch.push(action);
         if batch.len() >= PUBLISH_FILES || bytes >= PUBLISH_BYTES || held >= PUBLISH_PATHS {
@@ -110,6 +117,7 @@ pub fn apply(
         }
     }
     applier.batch(&batch)?;
+    applier.publisher.aside.close()?;
     let Applier { publisher, mut done, beyond, .. } = applier;
     let (failures, partial, twins) = publisher.finish();
     tell_of_less(&beyond, &partial, &twins.names, monitor);
@@ -143,15 +151,15 @@ fn tell_of_less(beyond: &HashMap<RelPath, String>, partial: &Partial, copies: &P
 
 /// What came of staging a batch.
 #[derive(Default)]
-struct Staged {
+pub(super) struct Staged {
     /// Whether there is anything to sync.
     any_file: bool,
     /// Numbers of the actions whose object could not be made.
-    unmade: HashSet<usize>,
+    pub(super) unmade: HashSet<usize>,
     /// Numbers of those that this file system cannot hold, and what it says.
-    beyond: HashMap<usize, String>,
+    pub(super) beyond: HashMap<usize, String>,
     /// What was made with a part of its metadata.
-    partial: Partial,
+    pub(super) partial: Partial,
 }
 
 impl Staged {
@@ -164,13 +172,13 @@ impl Staged {
     }
 }
 
-struct Applier<'a> {
-    stage: &'a Stage,
-    publisher: Publisher<'a>,
+pub(super) struct Applier<'a> {
+    pub(super) stage: &'a Stage,
+    pub(super) publisher: Publisher<'a>,
     chunks: &'a dyn ChunkSource,
     fidelity: &'a Fidelity,
     monitor: &'a dyn Monitor,
-    done: Applied,
+    pub(super) done: Applied,
     /// What the tree cannot hold, and why.
     beyond: HashMap<RelPath, String>,
 }
@@ -181,12 +189,16 @@ impl Applier<'_> {
             return Ok(());
         }
         let making = self.stage.begin()?;
-        let mut staged = self.make_all(&making, actions)?;
+        let fetched = self.fetch(&making, actions);
+        let mut staged = self.make_all(&making, actions, &fetched)?;
         let partial = std::mem::take(&mut staged.partial);
         self.publisher.partial = std::mem::take(&mut self.publisher.partial).and(partial);
-        self.stage.finish(&making, staged.any_file)?;
+        self.stage.finish(&making, staged.any_file || !fetched.is_empty())?;
         self.done.failed += staged.unmade.len() as u64;
         for (number, action) in actions.iter().enumerate() {
+            if fetched.contains(&number) && self.carry(&making, number, action, &mut staged)? {
+                continue;
+            }
             if staged.unmade.contains(&number) {
                 self.publisher.absent.insert(action.path().clone());
             } else if let Some(why) = staged.beyond.get(&number).or(self.beyond_of(action)) {
@@ -218,15 +230,17 @@ impl Applier<'_> {
 
     /// Makes aside what the batch puts into the tree. What the store cannot give, or this file system cannot hold, is reported and left out: the
     /// rest is not held back by it.
-    fn make_all(&self, making: &Dir, actions: &[Action]) -> Result<Staged, Error> {
+    pub(super) fn make_all(&self, making: &Dir, actions: &[Action], fetched: &HashSet<usize>) -> Result<Staged, Error> {
         let (chunks, monitor) = (self.chunks, self.monitor);
         let maker = Maker { stage: self.stage, making, fidelity: self.fidelity };
         let group = |(group, actions): (usize, &[Action])| -> Result<Staged, Error> {
             let mut reader = chunks.reader()?;
             let mut staged = Staged::default();
             for (n, action) in actions.iter().enumerate() {
-                if let Action::Put { new, .. } = action {
-                    let number = group * STAGE_GROUP + n;
+                let number = group * STAGE_GROUP + n;
+                if let Action::Put { new, .. } = action
+                    && !fetched.contains(&number)
+                {
                     match maker.make(&stage::name(number), new, reader.as_mut()) {
                         Ok(is_whole) => {
                             staged.any_file |= matches!(new.node, Node::File { .. });
@@ -244,7 +258,7 @@ impl Applier<'_> {
                         }
                     }
                 }
-                monitor.advance(1, action.bytes());
+                monitor.advance(1, if fetched.contains(&number) { 0 } else { action.bytes() });
             }
             Ok(staged)
         };
@@ -265,20 +279,31 @@ impl Applier<'_> {
             Action::Meta { new, old } => self.publisher.meta(new, old.as_ref()),
             Action::Remove { old } => self.publisher.remove(staged, old),
         };
+        if let Err(e) = outcome {
+            return self.fail(action, &e);
+        }
         let done = &mut self.done;
-        match (outcome, action) {
-            (Err(e), _) => {
-                done.failed += 1;
-                self.publisher.absent.insert(action.path().clone());
-                self.monitor.problem(action.path(), &why_not_in_place(&e));
-            }
-            (Ok(()), Action::Put { .. } | Action::Link { .. }) => {
+        match action {
+            Action::Put { .. } | Action::Link { .. } => {
                 done.written += 1;
                 done.bytes = done.bytes.saturating_add(action.bytes());
             }
-            (Ok(()), Action::Meta { .. }) => done.touched += 1,
-            (Ok(()), Action::Remove { .. }) => done.removed += 1,
+            Action::Meta { .. } => done.touched += 1,
+            Action::Remove { old } if self.publisher.aside.moves.takes(&old.path) => {}
+            Action::Remove { .. } => done.removed += 1,
         }
+    }
+
+    /// What an action would do could not be done; the rest is not held back by it.
+    pub(super) fn fail(&mut self, action: &Action, e: &io::Error) {
+        self.done.failed += 1;
+        self.publisher.absent.insert(action.path().clone());
+        self.monitor.problem(action.path(), &why_not_in_place(e));
+    }
+
+    /// Bytes of content that an action writes.
+    fn bytes(&self, action: &Action) -> u64 {
+        if self.publisher.aside.moves.to(action.path()).is_some() { 0 } else { action.bytes() }
     }
 }
 

@@ -6,13 +6,17 @@
 //! wholly old or wholly new (P3).
 
 pub mod apply;
+mod aside;
+mod carry;
 mod dirs;
 mod make;
+pub mod moves;
 mod need;
 pub mod plan;
 mod publish;
 pub mod relink;
 pub mod stage;
+pub mod survey;
 mod trust;
 mod twin;
 
@@ -65,7 +69,7 @@ pub enum Error {
     Beyond(io::Error),
     /// Something that was found in the tree could be neither left there nor removed.
     #[error(
-        "what was found in the tree in place of a known file lies in {0}/ready now: nothing was lost; run the same command again, which takes it \
+        "what was found in the tree in place of a known file lies in {0} now: nothing was lost; run the same command again, which takes it \
          into the store"
     )]
     Displaced(String),

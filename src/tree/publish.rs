@@ -4,6 +4,7 @@
 //! be something else is swapped back and reported; where even that fails it stays in the stage, for the next run to save.
 
 use super::Partial;
+use super::aside::Aside;
 use super::dirs::Dirs;
 use super::stage::Waiting;
 use super::trust::{Trust, conflict};
@@ -35,10 +36,12 @@ pub(super) struct Publisher<'a> {
     pub(super) twins: Twins,
     /// First names of files that could not be put in place: what stands there is something else.
     pub(super) absent: HashSet<RelPath>,
+    /// What is moved.
+    pub(super) aside: Aside<'a>,
 }
 
 /// Why something could not be put in place.
-struct Refused {
+pub(super) struct Refused {
     why: io::Error,
     /// Whether what is in the stage now may be somebody else's: it stays there.
     keep: bool,
@@ -64,13 +67,13 @@ impl Publisher<'_> {
         self.dirs.want(new.meta.clone())
     }
 
-    fn place(&mut self, staged: Waiting<'_>, new: &Entry, old: Option<&Entry>) -> Result<(), Refused> {
+    pub(super) fn place(&mut self, staged: Waiting<'_>, new: &Entry, old: Option<&Entry>) -> Result<(), Refused> {
         self.dirs.enter_parent(&new.path)?;
         self.dirs.permit([&new.meta])?;
         let dir = self.dirs.enter_parent(&new.path)?;
         match old {
             None => Ok(staged.dir.rename_new(staged.name, dir, new.path.name())?),
-            Some(old) => replace(staged, dir, old, &mut self.trust),
+            Some(old) => replace(staged, dir, old, &mut self.trust, &mut self.aside),
         }
     }
 
@@ -182,9 +185,7 @@ impl Publisher<'_> {
         let Some(known) = self.trust.prove(dir, name, old)? else { return Ok(()) };
         dir.rename_new(name, staged.dir, staged.name)?;
         if known.is(&staged.dir.stat(staged.name)?) {
-            staged.dir.unlink(staged.name)?;
-            self.trust.renamed(&known);
-            Ok(())
+            self.aside.let_go(staged, &old.path, &known, &mut self.trust)
         } else {
             staged.dir.rename_new(staged.name, dir, name)?;
             Err(conflict())
@@ -226,7 +227,7 @@ fn is_full(e: &io::Error) -> bool {
     e.kind() == io::ErrorKind::TooManyLinks
 }
 
-fn drop_unless_kept(staged: Waiting<'_>, refused: Refused) -> io::Error {
+pub(super) fn drop_unless_kept(staged: Waiting<'_>, refused: Refused) -> io::Error {
     if !refused.keep {
         // What resists is found when the batch ends.
         let _dropped = staged.discard();
@@ -235,7 +236,13 @@ fn drop_unless_kept(staged: Waiting<'_>, refused: Refused) -> io::Error {
 }
 
 /// Swaps a staged object with what is there, looks at what came out, and lets it go or swaps it back.
-fn replace(staged: Waiting<'_>, dir: &Dir, old: &Entry, trust: &mut Trust<'_>) -> Result<(), Refused> {
+fn replace(
+    staged: Waiting<'_>,
+    dir: &Dir,
+    old: &Entry,
+    trust: &mut Trust<'_>,
+    aside: &mut Aside<'_>,
+) -> Result<(), Refused> {
     let name = old.path.name();
     let Some(known) = trust.prove(dir, name, old)? else {
         return Ok(staged.dir.rename_new(staged.name, dir, name)?);
@@ -250,14 +257,11 @@ fn replace(staged: Waiting<'_>, dir: &Dir, old: &Entry, trust: &mut Trust<'_>) -
     let gone = if old.is_directory() {
         staged.dir.remove_dir(staged.name)
     } else if known.is(&displaced) {
-        staged.dir.unlink(staged.name)
+        aside.let_go(staged, &old.path, &known, trust)
     } else {
         Err(conflict())
     };
-    let Err(why) = gone else {
-        trust.renamed(&known);
-        return Ok(());
-    };
+    let Err(why) = gone else { return Ok(()) };
     staged.dir.exchange(staged.name, dir, name).map_err(uncertain)?;
     let back = staged.dir.stat(staged.name).map_err(uncertain)?;
     Err(Refused { why, keep: (back.device, back.inode) != (ours.device, ours.inode) })

@@ -3,9 +3,10 @@
 //! ```text
 //! stage/making/   files of a batch, not finished: nothing else ever lies here, so it may be emptied unseen
 //! stage/ready/    the finished batch; what an exchange takes out of the tree comes here until it has been looked at
+//! stage/aside/    files that are moved and whose new place has not come yet
 //! ```
 //!
-//! What a run that was killed left in `ready` may have belonged to somebody: it is never removed before it is in the store
+//! What a run that was killed left in `ready` or `aside` may have belonged to somebody: it is never removed before it is in the store
 //! (`mirror/leftover.rs` sees to that).
 
 use super::Error;
@@ -21,6 +22,8 @@ use std::path::Path;
 pub const MAKING: &str = "making";
 /// The folder of a batch that is being published.
 pub const READY: &str = "ready";
+/// The folder of what is moved.
+pub const ASIDE: &str = "aside";
 
 /// A stage that is ours alone and empty.
 #[derive(Debug)]
@@ -58,6 +61,7 @@ impl Stage {
         let stage = Self { dir, path, durability };
         stage.clear_making().map_err(|e| stage.unusable(e))?;
         stage.end()?;
+        stage.end_aside()?;
         match stage.dir.names().map_err(|e| stage.unusable(e))?.first() {
             None => Ok(stage),
             Some(name) => Err(stage.unusable(foreign(name))),
@@ -98,10 +102,43 @@ impl Stage {
         if self.durability == Durability::EachFile { self.dir.sync().map_err(Error::Sync) } else { Ok(()) }
     }
 
+    /// As [`Stage::finish`], of one object more of a batch that is being published, if it could be made.
+    pub(super) fn finish_late(
+        &self,
+        making: &Dir,
+        made: Option<Vec<u8>>,
+        ready: &Dir,
+        name: &[u8],
+    ) -> Result<(), Error> {
+        if let Some(made) = made {
+            if self.durability == Durability::Whole {
+                making.sync_file_system().map_err(Error::Sync)?;
+            }
+            making.rename_new(&made, ready, name).map_err(|e| self.unusable(e))?;
+        }
+        self.dir.remove_dir(MAKING.as_bytes()).map_err(|e| self.unusable(e))
+    }
+
     /// Ends a batch; what is still there is not ours to remove.
     pub(super) fn end(&self) -> Result<(), Error> {
-        match self.dir.remove_dir(READY.as_bytes()) {
-            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Err(Error::Displaced(self.path.clone())),
+        self.remove(READY)
+    }
+
+    /// The folder of what is moved, made first where it is missing.
+    pub(super) fn aside(&self) -> io::Result<Dir> {
+        self.dir.child_or_new(ASIDE.as_bytes())
+    }
+
+    /// Nothing more is moved; what is still there is not ours to remove.
+    pub(super) fn end_aside(&self) -> Result<(), Error> {
+        self.remove(ASIDE)
+    }
+
+    fn remove(&self, folder: &str) -> Result<(), Error> {
+        match self.dir.remove_dir(folder.as_bytes()) {
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                Err(Error::Displaced(format!("{}/{folder}", self.path)))
+            }
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.unusable(e)),
             _ => Ok(()),
         }
@@ -135,20 +172,25 @@ fn is_ours(name: &[u8]) -> bool {
     name.len() <= 8 && name.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
 }
 
-/// Whether an interrupted run left something in this stage that it had finished, or displaced.
-pub fn has_leftover(stage: &Dir) -> io::Result<bool> {
-    match stage.child(READY.as_bytes()) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        other => Ok(!other?.names()?.is_empty()),
+/// The folders of a stage in which an interrupted run left what it had finished, displaced or set aside.
+pub fn leftover(stage: &Dir) -> io::Result<Vec<&'static str>> {
+    let mut found = Vec::new();
+    for folder in [ASIDE, READY] {
+        match stage.child(folder.as_bytes()).and_then(|dir| dir.names()) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+            Ok(names) if names.is_empty() => {}
+            Ok(_) => found.push(folder),
+        }
     }
+    Ok(found)
 }
 
 /// Empties a stage, when what an interrupted run left in it is in the store.
 pub fn clear(stage: Dir, path: &Path) -> Result<(), Error> {
     let unusable = |source| Error::Folder { path: shown_path(path), source };
-    match stage.child(READY.as_bytes()) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        ready => ready.and_then(|ready| remove_contents(&ready)).map_err(unusable)?,
+    for folder in leftover(&stage).map_err(unusable)? {
+        stage.child(folder.as_bytes()).and_then(|dir| remove_contents(&dir)).map_err(unusable)?;
     }
     Stage::open(stage, path).map(drop)
 }

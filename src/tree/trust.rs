@@ -67,6 +67,11 @@ impl Known {
     pub(super) fn is(&self, moved: &Stat) -> bool {
         inode(&self.stat) == inode(moved) && Dress::of(&self.stat) == Dress::of(moved)
     }
+
+    /// Whether it had no other name.
+    pub(super) const fn has_one_name(&self) -> bool {
+        self.held.is_none()
+    }
 }
 
 impl<'a> Trust<'a> {
@@ -137,6 +142,21 @@ impl<'a> Trust<'a> {
         if before.links > 1 {
             self.note(object, true, |now, trust| now.size == before.size && trust.is_dressed(now, meta));
         }
+    }
+
+    /// Remembers how we left what lies in a folder of ours alone.
+    pub(super) fn leave(&mut self, now: &Stat) {
+        self.left.insert(inode(now), Left { ctime: now.ctime, dress: Dress::of(now), is_set: false });
+    }
+
+    /// Whether this is as we left it.
+    pub(super) fn is_left(&self, stat: &Stat) -> bool {
+        self.left.get(&inode(stat)).is_some_and(|left| left.is(stat))
+    }
+
+    /// It is not met again.
+    pub(super) fn forget(&mut self, stat: &Stat) {
+        self.left.remove(&inode(stat));
     }
 
     /// Remembers what we left, unless that is not what we did.

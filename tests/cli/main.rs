@@ -25,6 +25,7 @@ mod hosts;
 mod human;
 mod jobs;
 mod killed;
+mod moves;
 mod nights;
 mod permissions;
 mod sources;

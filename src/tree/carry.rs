@@ -1,0 +1,154 @@
+//! Moving files (floor 3): the object itself comes from where it is to where it shall be, if it is known to be what was seen.
+//!
+//! ```text
+//! new place first    a further name in `making` -> renamed into its new place -> the old name is removed when its turn comes
+//! old place first    renamed aside when its turn comes -> given its metadata -> renamed into its new place
+//! ```
+//!
+//! What must stay true: content is on the medium before a name is in its new place, so a sync comes between; a name shows metadata of
+//! the one place or the other, never something between; and what cannot be moved is written anew, from the store.
+
+use super::Error;
+use super::apply::{Applier, Staged};
+use super::moves::{Move, Way};
+use super::plan::Action;
+use super::publish::{Publisher, drop_unless_kept};
+use super::stage::{self, Waiting};
+use super::trust::conflict;
+
+use crate::entry::Entry;
+use crate::fs::dir::Dir;
+use crate::fs::meta::{At, hold};
+use crate::fs::stat::Stat;
+use crate::fs::sync::Durability;
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::AsFd;
+
+/// The file that is moved by this action, if one is.
+fn moved<'m>(publisher: &Publisher<'m>, action: &Action) -> Option<&'m Move> {
+    if let Action::Put { new, .. } = action { publisher.aside.moves.to(&new.path) } else { None }
+}
+
+impl Applier<'_> {
+    /// Numbers of the actions that need no object made: those whose file waits aside, or was given a further name in `making`.
+    pub(super) fn fetch(&mut self, making: &Dir, actions: &[Action]) -> HashSet<usize> {
+        let mut fetched = HashSet::new();
+        for (number, action) in actions.iter().enumerate() {
+            let (Some(found), Action::Put { new, .. }) = (moved(&self.publisher, action), action) else { continue };
+            let name = stage::name(number);
+            let to = Waiting { dir: making, name: &name };
+            // What resists is made as if nothing had been found.
+            if found.way != Way::Ahead || self.publisher.link_ahead(to, found, new).is_ok() {
+                fetched.insert(number);
+            }
+        }
+        fetched
+    }
+
+    /// Puts a file that was fetched in its new place; if that cannot be done with it, has it made.
+    pub(super) fn carry(
+        &mut self,
+        ready: &Dir,
+        number: usize,
+        action: &Action,
+        staged: &mut Staged,
+    ) -> Result<bool, Error> {
+        let (Some(found), Action::Put { new, old }) = (moved(&self.publisher, action), action) else {
+            return Ok(false);
+        };
+        let outcome = match found.way {
+            Way::Ahead => {
+                let name = stage::name(number);
+                self.publisher.bring(Waiting { dir: ready, name: &name }, new, old.as_ref(), found)
+            }
+            Way::Behind(aside) => match self.publisher.aside.take(aside) {
+                Some((dir, name)) => self.publisher.bring(Waiting { dir: &dir, name: &name }, new, old.as_ref(), found),
+                None => Ok(false),
+            },
+        };
+        match outcome {
+            Ok(true) => self.done.moved += 1,
+            Ok(false) => {
+                self.make_late(ready, number, action, staged)?;
+                return Ok(false);
+            }
+            Err(e) => self.fail(action, &e),
+        }
+        Ok(true)
+    }
+
+    /// Makes the object of an action whose batch is being published already.
+    fn make_late(&mut self, ready: &Dir, number: usize, action: &Action, staged: &mut Staged) -> Result<(), Error> {
+        let making = self.stage.begin()?;
+        let made = self.make_all(&making, std::slice::from_ref(action), &HashSet::new())?;
+        let is_made = made.unmade.is_empty() && made.beyond.is_empty();
+        self.stage.finish_late(&making, is_made.then(|| stage::name(0)), ready, &stage::name(number))?;
+        self.done.failed += made.unmade.len() as u64;
+        staged.unmade.extend(made.unmade.iter().map(|_| number));
+        staged.beyond.extend(made.beyond.into_values().map(|why| (number, why)));
+        self.publisher.partial = std::mem::take(&mut self.publisher.partial).and(made.partial);
+        Ok(())
+    }
+}
+
+impl Publisher<'_> {
+    /// Gives a file that is to be `new` elsewhere a further name in a folder of ours.
+    fn link_ahead(&mut self, to: Waiting<'_>, found: &Move, new: &Entry) -> io::Result<()> {
+        let (parent, name) = (found.from.parent().unwrap_or_default(), found.from.name());
+        let dir = self.leaders.enter(&parent)?;
+        let object = hold(dir, name)?;
+        let stat = Stat::of_open(&object)?;
+        if stat.links != 1 || !self.trust.is_seen(&stat, new) {
+            return Err(conflict());
+        }
+        if self.durability == Durability::EachFile {
+            dir.open_file(name)?.0.sync_all()?;
+        }
+        dir.link(name, to.dir, to.name)?;
+        if !to.dir.stat(to.name)?.is_same(&stat) {
+            to.dir.unlink(to.name)?;
+            return Err(conflict());
+        }
+        self.trust.linked(&object, &stat);
+        Ok(())
+    }
+
+    /// Puts a file in its new place; tells whether it could be used: if not, it is no more in the stage, or not ours to remove.
+    fn bring(&mut self, staged: Waiting<'_>, new: &Entry, old: Option<&Entry>, found: &Move) -> io::Result<bool> {
+        let object = hold(staged.dir, staged.name)?;
+        let stat = Stat::of_open(&object)?;
+        if !self.trust.is_left(&stat) {
+            // Somebody wrote to it. What still has its old name is safe there.
+            if found.way == Way::Ahead {
+                staged.discard()?;
+            }
+            return Ok(false);
+        }
+        if !found.is_dressed && self.dress(staged, &stat, new).is_err() {
+            staged.discard()?;
+            return Ok(false);
+        }
+        let before = Stat::of_open(&object)?;
+        let outcome = self.place(staged, new, old).map_err(|refused| drop_unless_kept(staged, refused));
+        match found.way {
+            // The old name is met later.
+            Way::Ahead => self.trust.linked(&object, &before),
+            Way::Behind(_) => self.trust.forget(&before),
+        }
+        outcome.map(|()| true)
+    }
+
+    /// Gives a file in the stage its metadata.
+    fn dress(&mut self, staged: Waiting<'_>, before: &Stat, new: &Entry) -> io::Result<()> {
+        let object = hold(staged.dir, staged.name)?;
+        let is_whole = At::Held(object.as_fd()).change(before, &new.meta, self.trust.fidelity)?;
+        if self.durability == Durability::EachFile {
+            staged.dir.open_file(staged.name)?.0.sync_all()?;
+        }
+        if !is_whole {
+            self.partial.note(&new.path);
+        }
+        Ok(())
+    }
+}
