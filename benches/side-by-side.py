@@ -1,110 +1,47 @@
 #!/usr/bin/env python3
-"""Measure `backup` side by side with rsync and restic, on the sets that fetch-data.sh makes.
+"""Measure `backup` side by side with its peers, on the sets that fetch-data.sh makes, and print the tables of the README.
 
-    side-by-side.py [--backup PROGRAM | --without-ours] [--data DIR] [--work DIR] [--sets linux,fits] [--rounds N] [--json FILE]
+    side-by-side.py [--backup PROGRAM] [--without NAME,...] [--programs NAME,...] [--sets linux,fits,both,tiny] [--phases PHASE,...] [--rounds N]
+                    [--together N] [--data DIR] [--work DIR] [--json FILE]
 
-Each round begins with nothing and goes through four phases: the first backup of night 1, again with no change, the next night, and
-a restore of that into an empty folder. In each phase the programs take turns, so that whatever else the machine does meets them
-alike, and ratios are the median of those within a turn. Everything is in the page cache (the source is read once before). The source
-is a working copy of night 1 that rsync turns into night 2, so only what really changed gets a new ctime.
+The peers are in peers.py: rsync (a tree only), and restic, bupstash, rustic, borgbackup, bup and conserve (a store only; ours is store and tree). One
+that is not installed is named and left out. Debian has rsync, restic, borgbackup and bup; the others are `cargo install rustic-rs bupstash conserve`.
 
-    backup   store and mirror tree; the store is what `du` says of MIRROR/.backup/store
-    rsync    a tree only: `rsync -aHAX --delete`, then `sync -f` of it, so that it is as durable as the others' work
-    restic   a store only; `restic init` is not timed; `sync -f` after a restore
+Each round begins with nothing and goes through the phases: the first backup of night 1; again with no change; the next night; a restore of all of that into
+an empty folder; a check that reads all data; nights 3 to 5 (nights.py says what they are); a night in which all files have new times and the same content
+("touched"); and one file of about 50 MB out of the oldest snapshot. In each phase the programs take turns, so that whatever else the machine does
+meets them alike. To need no more than 12 GB, N peers at most (4) are there at the same time: a round is several heats, ours takes part in each.
+The source is a working copy, in which only what really changed gets a new ctime, and it is in the page cache.
 
-Outside the timing: a `sync` after each run, and a comparison by content (`rsync -aHAXnic --delete`) of the source with each tree that a
-run leaves behind. A difference, or an exit code other than 0, ends the benchmark. CPU and memory are those of all processes of a run
-(os.wait4): the memory is that of the largest one, and never less than the 18 MB or so of this script, which starts it.
+Wall and CPU seconds and memory are those of all processes of a run: the memory is that of the largest one. "written" is what they wrote to files, as the
+kernel counts it (ru_oublock). The store is what `du` says.
+
+Outside the timing: a `sync` after each run, and a comparison by content (`rsync -aHAXnic --delete`) of the source with each tree that a run leaves behind. A
+difference ends the benchmark if it is ours or rsync's; of others it is told below the tables, and so is an exit code other than 0.
 """
 import argparse
 import fcntl
+import filecmp
 import json
 import os
-import platform
 import shutil
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-PHASES = ["first", "no change", "next night", "restore"]
-MEASURES = {"wall": ("wall, s", 2), "cpu": ("CPU, s", 2), "rss": ("peak RSS, MB", 0), "store": ("store, MB", 0)}
+from measure import measured
+from nights import SETS, Source
+from peers import PEERS, Ours
+from report import Report, machine
+
+PHASES = ["first", "no change", "next night", "restore", "check", "night 3", "night 4", "night 5", "touched", "one file"]
+OF_SET = {"linux": PHASES[:-1], "fits": PHASES[:-1], "both": ["first", "next night", "one file"], "tiny": PHASES}
+NIGHT = {"first": 1, "next night": 2, "night 3": 3, "night 4": 4, "night 5": 5}
+FILE_SIZE = 50_000_000  # of the one file
 
 
-class Rsync:
-    name = "rsync"
-
-    def __init__(self, work):
-        self.source, self.tree, self.out = work / "src", work / "tree", work / "out"
-        self.store, self.restored = self.tree, self.out
-
-    def prepare(self):
-        empty(self.tree)
-
-    def command(self, phase):
-        a, b = (self.tree, self.out) if phase == "restore" else (self.source, self.tree)
-        return ["sh", "-c", 'rsync -aHAX --delete "$0/" "$1/" && exec sync -f "$1"', a, b]
-
-
-class Restic:
-    name = "restic"
-    tree = None
-
-    def __init__(self, work):
-        self.out, self.store = work / "out", work / "repo"
-        self.work, self.restored = work, work / "out/src"  # named src, not ".": so the folder itself is restored too
-        self.password = work / "password"
-        self.password.write_text("benchmark\n")
-        self.restic = ["restic", "--quiet", "--repo", self.store, "--password-file", self.password, "--cache-dir", work / "cache"]
-
-    def prepare(self):
-        empty(self.store)
-        subprocess.run([*self.restic, "init"], check=True, stdout=subprocess.DEVNULL)
-
-    def command(self, phase):
-        if phase == "restore":
-            return ["sh", "-c", 'out=$0; "$@" && exec sync -f "$out"', self.out, *self.restic, "restore", "latest", "--target", self.out]
-        return ["env", "-C", self.work, *self.restic, "backup", "src"]
-
-
-class Ours:
-    name = "backup"
-
-    def __init__(self, work, program):
-        self.source, self.tree, self.out = work / "src", work / "mirror", work / "out"
-        self.store, self.restored = self.tree / ".backup/store", self.out
-        table = work / "backup.tab"
-        table.write_text(f"TARGET bench\n  SOURCE {self.source}\n  MIRROR {self.tree}\n  DIR .\n")
-        self.backup = [program, "--tab", table]
-
-    def prepare(self):
-        empty(self.tree)
-
-    def command(self, phase):
-        if phase == "restore":
-            return [*self.backup, "-restore", "bench", "--to", self.out]
-        return [*self.backup, "-backup", *(["--init"] if phase == "first" else []), "bench"]
-
-
-def empty(folder):
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir()
-
-
-def timed(command, log):
-    """Run a command to its end; wall and CPU seconds, and peak memory in MB."""
-    with open(log, "wb") as out:
-        start = time.perf_counter()
-        child = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - start
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        tail = log.read_text(errors="replace")[-2000:]
-        sys.exit(f"side-by-side: exit code {child.returncode} of {' '.join(map(str, command))}\n{tail}")
-    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss * 1024 / 1e6}
+def stop(words):
+    sys.exit(f"side-by-side: {words}")
 
 
 def disk_usage(path):
@@ -112,144 +49,201 @@ def disk_usage(path):
     return int(out.split()[0]) / 1e6
 
 
-def switch(source, night):
-    subprocess.run(["rsync", "-aHAX", "--delete", f"{night}/", f"{source}/"], check=True)
-    os.sync()
+def differences(source, tree):
+    return subprocess.run(["rsync", "-aHAXnic", "--delete", "--exclude=/.backup", f"{source}/", f"{tree}/"],
+                          check=True, capture_output=True, text=True, errors="replace").stdout.splitlines()
 
 
-def compare(source, tree, who):
-    """End the benchmark unless the tree holds just what the source does."""
-    found = subprocess.run(["rsync", "-aHAXnic", "--delete", "--exclude=/.backup", f"{source}/", f"{tree}/"],
-                           check=True, capture_output=True, text=True, errors="replace").stdout
-    if found:
-        sys.exit(f"side-by-side: WRONG RESULT: {who}: {tree} is not {source}:\n{found[:2000]}")
+def empty(folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
 
 
-def run_round(programs, night1, night2, work):
-    """All phases once; yields (phase, program name, measures)."""
-    source, out = work / "src", work / "out"
-    switch(source, night1)
-    for phase in PHASES:
-        if phase == "next night":
-            switch(source, night2)
-        for program in programs:
+class Bench:
+    def __init__(self, args, work, programs, about):
+        self.args, self.work, self.programs, self.about = args, work, programs, about
+        self.rows, self.notes = [], []
+
+    def note(self, words):
+        if words not in self.notes:
+            self.notes.append(words)
+            print(f"side-by-side: {words}", file=sys.stderr)
+
+    def save(self):
+        if self.args.json:
+            part = self.args.json.with_suffix(".part")
+            part.write_text(json.dumps({"machine": self.about, "notes": self.notes, "runs": self.rows}, indent=1) + "\n")
+            part.replace(self.args.json)
+
+    def phases(self, name):
+        wanted = [phase for phase in OF_SET[name] if self.args.phases is None or phase in self.args.phases]
+        needed = {"first"} | ({"next night"} if {"night 3", "night 4", "night 5"} & set(wanted) else set())
+        needed |= {f"night {n}" for n in (3, 4) if f"night {n + 1}" in wanted or "night 5" in wanted}
+        return [phase for phase in OF_SET[name] if phase in wanted or phase in needed]
+
+    def heats(self):
+        """Each with ours, if that takes part at all."""
+        ours, peers = self.programs[:1], self.programs[1:]
+        if ours and not isinstance(ours[0], Ours):
+            ours, peers = [], self.programs
+        size = self.args.together
+        return [ours + peers[n:n + size] for n in range(0, max(len(peers), 1), size)]
+
+    def run_set(self, name):
+        source = Source(self.work / "src", name, self.args.data)
+        for number in range(1, self.args.rounds + 1):
+            for heat, programs in enumerate(self.heats(), 1):
+                shutil.rmtree(source.folder, ignore_errors=True)
+                self.run_heat(name, source, {"set": name, "round": number, "heat": heat}, programs)
+                for program in programs:
+                    program.remove()
+
+    def run_heat(self, name, source, where, programs):
+        failed, one = set(), None
+        for phase in self.phases(name):
+            if phase in NIGHT:
+                source.night(NIGHT[phase])
+            if phase == "touched":
+                source.touch()
             if phase == "first":
-                program.prepare()
-            if phase == "restore":
-                empty(out)
-            os.sync()
-            measures = timed(program.command(phase), work / "log")
-            os.sync()
-            tree = program.restored if phase == "restore" else program.tree
-            if tree:
-                compare(source, tree, f"{program.name}, {phase}")
-            if phase != "restore":
-                measures["store"] = disk_usage(program.store)
-            yield phase, program.name, measures
+                source.read()
+                one = source.near(FILE_SIZE)
+                shutil.copy2(source.folder / one, self.work / "one")
+            for program in programs:
+                if phase == "first":
+                    program.prepare()
+                if program not in failed and not self.run_one(where | {"phase": phase, "program": program.name}, program, phase, source, one):
+                    failed.add(program)
 
+    def run_one(self, row, program, phase, source, path):
+        """One phase of one program; whether it may go on."""
+        restores = phase in ("restore", "one file")
+        if restores:
+            empty(program.out)
+        command = program.command(phase, path)
+        if command is None:
+            return True
+        os.sync()
+        code, measures = measured(command, self.work / "log")
+        os.sync()
+        if code != 0:
+            words = f"{program.name}, {row['set']}, {phase}: exit code {code} of {' '.join(map(str, command))}: " \
+                    + (self.work / "log").read_text(errors="replace")[-1000:]
+            self.rows.append(row | {"failed": words})
+            self.save()
+            if program.exact:
+                stop(words)
+            self.note(words)
+            return False
+        if phase == "one file":
+            self.prove_file(row, program)
+        elif phase != "check":
+            self.prove_tree(row, program, source, program.restored if restores else program.tree)
+        if phase in NIGHT or phase == "touched":
+            measures["store"] = disk_usage(program.store)
+        if restores:
+            empty(program.out)
+        self.rows.append(row | measures)
+        self.save()
+        print(f"{row['set']} {row['round']}/{self.args.rounds} {phase}: {program.name} {measures['wall']:.2f} s, {measures['cpu']:.2f} s CPU, "
+              f"{measures['rss']:.0f} MB", file=sys.stderr, flush=True)
+        return True
 
-def read_all(folder):
-    for path, _, files in os.walk(folder):
-        for name in files:
-            if not os.path.islink(os.path.join(path, name)):
-                with open(os.path.join(path, name), "rb", buffering=0) as file:
-                    while file.read(1 << 20):
-                        pass
+    def prove_tree(self, row, program, source, tree):
+        found = differences(source.folder, tree) if tree else []
+        if found:
+            words = f"{program.name}, {row['set']}, {row['phase']}: not what the source is: {len(found)} differences, as {'; '.join(found[:3])}"
+            if program.exact:
+                stop(words)
+            self.note(words)
 
-
-def table(rows, names):
-    """A Markdown table of medians, and of ratios within a turn."""
-    peers = [n for n in names if n != "backup"] if "backup" in names else []
-    heads = ["phase", "", *names, *(f"backup/{p}" for p in peers)]
-    lines = [" | ".join(["", *heads, ""]).strip(), "|---|---" + "|---:" * (len(heads) - 2) + "|"]
-    for phase in PHASES:
-        title = phase
-        for measure, (label, digits) in MEASURES.items():
-            turns = {}  # round -> program -> value
-            for row in rows:
-                if row["phase"] == phase and measure in row:
-                    turns.setdefault(row["round"], {})[row["program"]] = row[measure]
-            if turns:
-                cells = [f"{statistics.median(t[n] for t in turns.values()):.{digits}f}" for n in names]
-                cells += [f"{statistics.median(t['backup'] / t[p] for t in turns.values()):.2f}" for p in peers]
-                lines.append("| " + " | ".join([title, label, *cells]) + " |")
-                title = ""
-    return "\n".join(lines)
-
-
-def first_line(*command):
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[0].strip()
-
-
-def machine(work, file_system, versions):
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return (f"{os.cpu_count()} cores of {cpu}, {memory:.0f} GB, {file_system}, Linux {platform.release()}; "
-            + "; ".join(versions))
+    def prove_file(self, row, program):
+        found = [file for file in program.out.rglob("*") if file.is_file()]
+        if len(found) != 1 or not filecmp.cmp(found[0], self.work / "one", shallow=False):
+            words = f"{program.name}, {row['set']}, one file: not the file that was asked for: {found[:3]}"
+            if program.exact:
+                stop(words)
+            self.note(words)
 
 
 def open_work(work):
-    """Take the work folder: a new or empty one, or one of ours that no other run uses. Returns its file system and the lock."""
+    """Take the work folder: a new or empty one, or one of ours that no other run uses. Returns the lock."""
     work.mkdir(parents=True, exist_ok=True)
     marker = work / ".side-by-side"
     if not marker.exists() and any(work.iterdir()):
-        sys.exit(f"side-by-side: {work} holds something else: give an empty folder")
+        stop(f"{work} holds something else: give an empty folder")
     file_system = subprocess.run(["df", "--output=fstype", work], check=True, capture_output=True, text=True).stdout.split()[-1]
     if file_system in ("tmpfs", "ramfs"):
-        sys.exit(f"side-by-side: {work} is on {file_system}: --work must be on a real disk")
+        stop(f"{work} is on {file_system}: --work must be on a real disk")
     lock = open(marker, "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        sys.exit(f"side-by-side: another run uses {work}")
-    return file_system, lock
+        stop(f"another run uses {work}")
+    return lock
+
+
+def choose(args, work):
+    """The programs that take part; those that cannot are named."""
+    names = ["backup", *(peer.name for peer in PEERS)]
+    for name in [*(args.programs or []), *args.without]:
+        if name not in names:
+            stop(f"no program {name}; there are {', '.join(names)}")
+    wanted = [name for name in args.programs or names if name not in args.without]
+    programs, missing = [], []
+    if "backup" in wanted:
+        program = args.backup.resolve()
+        if not shutil.which(program):
+            stop(f"no program {program}")
+        programs.append(Ours(work, program))
+    for peer in PEERS:
+        if peer.name in wanted:
+            if shutil.which(peer.program):
+                programs.append(peer(work))
+            else:
+                missing.append(peer.name)
+    return programs, missing
 
 
 def main():
+    words = lambda text: text.split(",")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backup", type=Path, default=Path("target/release/backup"), metavar="PROGRAM")
-    parser.add_argument("--without-ours", action="store_true", help="rsync and restic only")
+    parser.add_argument("--programs", type=words, metavar="NAME,...", help="only these")
+    parser.add_argument("--without", type=words, default=[], metavar="NAME,...", help="all but these")
+    parser.add_argument("--sets", type=words, default=["linux", "fits", "both"])
+    parser.add_argument("--phases", type=words, metavar="PHASE,...", help="only these, and those that they need: " + ", ".join(PHASES))
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    parser.add_argument("--together", type=int, default=4, metavar="N")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("BACKUP_BENCH_DATA", "target/bench-data")), metavar="DIR")
     parser.add_argument("--work", type=Path, default=Path("target/bench-work"), metavar="DIR", help="on a real disk; 12 GB")
-    parser.add_argument("--sets", default="linux,fits")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write every single number")
     args = parser.parse_args()
-
-    sets = args.sets.split(",")
-    for needed in ["rsync", "restic"] + ([] if args.without_ours else [str(args.backup.resolve())]):
-        if not shutil.which(needed):
-            sys.exit(f"side-by-side: no program {needed}")
-    for name in sets:
-        if not (args.data / name / "night2").is_dir():
-            sys.exit(f"side-by-side: no {args.data / name}/night2: run fetch-data.sh")
+    args.data = args.data.resolve()
+    for given, known in [(args.sets, SETS), (args.phases or [], PHASES)]:
+        for name in given:
+            if name not in known:
+                stop(f"no {name}; there are {', '.join(known)}")
+    for kind in {kind for name in args.sets for kind, _, _ in SETS[name]}:
+        if not (args.data / kind / "night2").is_dir():
+            stop(f"no {args.data / kind}/night2: run fetch-data.sh")
     work = args.work.resolve()
-    file_system, lock = open_work(work)
-
-    programs = [Rsync(work), Restic(work)]
-    versions = [first_line("rsync", "--version"), first_line("restic", "version")]
-    if not args.without_ours:
-        program = args.backup.resolve()
-        programs.insert(0, Ours(work, program))
-        versions.insert(0, first_line(program, "--version"))
-    names = [p.name for p in programs]
-    about = machine(work, file_system, versions)
-
-    rows = []
-    for name in sets:
-        night1, night2 = args.data.resolve() / name / "night1", args.data.resolve() / name / "night2"
-        switch(work / "src", night1)
-        read_all(work / "src")
-        for number in range(1, args.rounds + 1):
-            for phase, program, measures in run_round(programs, night1, night2, work):
-                rows.append({"set": name, "round": number, "phase": phase, "program": program, **measures})
-                print(f"{name} {number}/{args.rounds} {phase}: {program} {measures['wall']:.2f} s", file=sys.stderr)
-                if args.json:
-                    args.json.write_text(json.dumps({"machine": about, "runs": rows}, indent=1) + "\n")
-        print(f"\n### {name}\n\n{table([r for r in rows if r['set'] == name], names)}\n", flush=True)
-    print(f"Medians of {args.rounds} round{'s'[:args.rounds > 1]}. {about}")
-    for folder in ["src", "mirror", "tree", "repo", "cache", "out"]:
-        shutil.rmtree(work / folder, ignore_errors=True)
+    lock = open_work(work)
+    programs, missing = choose(args, work)
+    bench = Bench(args, work, programs, machine(work, [program.version() for program in programs]))
+    if missing:
+        bench.note(f"not installed, so not measured: {', '.join(missing)}")
+    if not programs:
+        stop("nothing to measure")
+    names = [program.name for program in programs]
+    for name in args.sets:
+        bench.run_set(name)
+        print(f"\n### {name}\n\n{Report(bench.rows).tables(name, bench.phases(name), names)}\n", flush=True)
+    print(f"### Goals\n\n{Report(bench.rows).goals()}\n")
+    print(f"Medians of {args.rounds} round{'s'[:args.rounds > 1]}; in brackets what ours is of that. {bench.about}\n")
+    print("\n".join(f"- {note}" for note in bench.notes))
+    for folder in work.iterdir():
+        shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
     lock.close()
 
 
