@@ -10,7 +10,7 @@ that is not installed is named and left out. Debian has rsync, restic, borgbacku
 Each round begins with nothing and goes through the phases: the first backup of night 1; again with no change; the next night; a restore of all of that into
 an empty folder; a check that reads all data; nights 3 to 5 (nights.py says what they are); a night in which all files have new times and the same content
 ("touched"); and one file of about 50 MB out of the oldest snapshot. In each phase the programs take turns, so that whatever else the machine does
-meets them alike. To need no more than 12 GB, N peers at most (4) are there at the same time: a round is several heats, ours takes part in each.
+meets them alike; who is first changes from round to round. To need no more than 12 GB, N peers at most (4) are there at the same time: a round is several heats, ours takes part in each.
 The source is a working copy, in which only what really changed gets a new ctime, and it is in the page cache.
 
 Wall and CPU seconds and memory are those of all processes of a run: the memory is that of the largest one. "written" is what they wrote to files, as the
@@ -94,7 +94,8 @@ class Bench:
         for number in range(1, self.args.rounds + 1):
             for heat, programs in enumerate(self.heats(), 1):
                 shutil.rmtree(source.folder, ignore_errors=True)
-                self.run_heat(name, source, {"set": name, "round": number, "heat": heat}, programs)
+                turned = programs[(number - 1) % len(programs):] + programs[:(number - 1) % len(programs)]
+                self.run_heat(name, source, {"set": name, "round": number, "heat": heat}, turned)
                 for program in programs:
                     program.remove()
 
