@@ -8,7 +8,7 @@ run. Then the first night of `backup` (store and tree), and N times (3) in turn 
 two trees and writes nothing; it must find no difference. A `sync` after each run is not timed.
 
 With --image each count gets a file system of its own, in a file on a loop device (needs root), with blocks of 1 KiB and inodes enough: 5,000,000 files need
-24 GB of disk. Without it all is in --work, where they need 45 GB and 10,000,000 inodes.
+25 GB of disk. Without it all is in --work, where they need 45 GB and 10,000,000 inodes.
 """
 import argparse
 import contextlib
@@ -25,7 +25,8 @@ from pathlib import Path
 from measure import measured
 
 PER_FOLDER, FOLDERS, LONGEST = 1000, 100, 2048
-A_FILE = 10_000  # bytes of an image for each. It takes half of that, but the estimate of a first night reckons with clusters of 4 KiB; the image is sparse
+ON_DISK = 5_000  # bytes that a file takes on an image, on both sides and in the store
+A_FILE = 10_000  # bytes of an image for each: the estimate of a first night reckons with clusters of 4 KiB. The image is sparse
 NOISE = random.Random(1).choices(b"abcdefghijklmnopqrstuvwxyz 0123456789\n", k=1 << 20)
 
 
@@ -58,6 +59,8 @@ def generate(root, count):
 @contextlib.contextmanager
 def place(work, image, count):
     """A folder for one count: in an image made for it, or in the work folder."""
+    if image and shutil.disk_usage(work).free < count * ON_DISK:
+        stop(f"{count} files need {count * ON_DISK / 1e9:.0f} GB free on {work}")
     folder = work / "many"
     folder.mkdir()
     if image is None:
