@@ -19,8 +19,19 @@ use std::path::Path;
 pub const NAME_MAX: usize = 255;
 
 /// A path relative to the root of a target: names joined by `/`; the root itself is empty.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(PartialEq, Eq, Hash, Default)]
 pub struct RelPath(Vec<u8>);
+
+impl Clone for RelPath {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    // What is derived would take new memory. In a walk each path takes the place of the one before it.
+    fn clone_from(&mut self, source: &Self) {
+        self.0.clone_from(&source.0);
+    }
+}
 
 /// Bytes that are not a path inside a target.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -74,11 +85,27 @@ impl RelPath {
 
     /// How many bytes from the first on are the same in both.
     pub fn shared_with(&self, other: &Self) -> usize {
-        const STEP: usize = 64;
-        let (a, b) = (self.0.chunks_exact(STEP), other.0.chunks_exact(STEP));
-        let start = a.zip(b).take_while(|(a, b)| a == b).count().saturating_mul(STEP);
-        let (a, b) = (self.0.iter().skip(start), other.0.iter().skip(start));
-        start.saturating_add(a.zip(b).take_while(|(a, b)| a == b).count())
+        fn equal<const STEP: usize>(a: &[u8], b: &[u8]) -> usize {
+            let (a, b) = (a.as_chunks::<STEP>().0, b.as_chunks::<STEP>().0);
+            a.iter().zip(b).take_while(|(a, b)| a == b).count().saturating_mul(STEP)
+        }
+        let (mut a, mut b) = (self.0.as_slice(), other.0.as_slice());
+        for step in [equal::<64>, equal::<8>, equal::<1>] {
+            let same = step(a, b);
+            (a, b) = (a.get(same..).unwrap_or_default(), b.get(same..).unwrap_or_default());
+        }
+        self.0.len() - a.len()
+    }
+
+    /// Whether this comes before a path with which it shares so many bytes and no more.
+    pub fn is_before(&self, other: &Self, shared: usize) -> bool {
+        self.cmp_behind(other, shared).is_lt()
+    }
+
+    fn cmp_behind(&self, other: &Self, shared: usize) -> Ordering {
+        // Where one of them ends, it is the lesser.
+        let rank = |path: &Self| path.0.get(shared).copied().map(rank);
+        rank(self).cmp(&rank(other))
     }
 
     /// The path of the entry `name` inside this directory.
@@ -92,8 +119,7 @@ impl RelPath {
             bytes.push(b'/');
         }
         bytes.extend_from_slice(name);
-        let from = bytes.len().saturating_sub(name.len());
-        Self::proved(bytes, from)
+        if bytes.len() > REL_PATH_MAX { Err(too_long(bytes.len())) } else { Ok(Self(bytes)) }
     }
 
     /// Goes down to the entry `name` inside this directory.
@@ -175,10 +201,7 @@ fn rank(byte: u8) -> u8 {
 
 impl Ord for RelPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        let at = self.shared_with(other);
-        // Where one of them ends, it is the lesser.
-        let rank = |path: &Self| path.0.get(at).copied().map(rank);
-        rank(self).cmp(&rank(other))
+        self.cmp_behind(other, self.shared_with(other))
     }
 }
 
@@ -310,7 +333,7 @@ mod tests {
 
     #[test]
     fn long_paths_are_ordered_as_short_ones_are() {
-        for length in [1, 63, 64, 65, 127, 128, 300] {
+        for length in [1, 4, 5, 32, 33, 63, 64, 65, 127, 128, 300] {
             let base = vec![b"x".as_slice(); length].join(&b'/');
             let with = |tail: &str| RelPath::new([&base, tail.as_bytes()].concat()).unwrap();
             let paths = ["", "/a", "/b", " b", "a"].map(with);

@@ -1,8 +1,7 @@
 //! The encoding `bin` of format-spec.md, 2 (floor 1). The only file that knows the package `bincode`.
 
 use super::Error;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 const LIMIT: usize = crate::limits::RECORD_MAX;
 
@@ -20,8 +19,9 @@ pub fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Error> {
 }
 
 /// Decodes one value from the front of `bytes` and moves `bytes` behind it. `what` names it in the error.
-pub fn decode<T: DeserializeOwned>(bytes: &mut &[u8], what: &'static str) -> Result<T, Error> {
-    let (value, used) = bincode::serde::decode_from_slice(bytes, configuration()).map_err(|_| Error::Invalid(what))?;
+pub fn decode<'b, T: Deserialize<'b>>(bytes: &mut &'b [u8], what: &'static str) -> Result<T, Error> {
+    let decoded = bincode::serde::borrow_decode_from_slice(bytes, configuration());
+    let (value, used) = decoded.map_err(|_| Error::Invalid(what))?;
     *bytes = bytes.get(used..).ok_or(Error::Truncated(what))?;
     Ok(value)
 }

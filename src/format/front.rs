@@ -5,7 +5,7 @@
 use super::{Error, bin};
 use crate::limits::NODE_PATHS_MAX;
 use crate::path::RelPath;
-use serde_bytes::{ByteBuf, Bytes};
+use serde_bytes::Bytes;
 
 /// The path that was coded last.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl Front {
     /// Takes the next path from the front of `bytes`; gives also how many bytes of it had been left out.
     pub fn decode(&mut self, bytes: &mut &[u8], room: &mut Room) -> Result<(RelPath, usize), Error> {
         const WHAT: &str = "a path";
-        let (shared, rest): (u64, ByteBuf) = bin::decode(bytes, WHAT)?;
+        let (shared, rest): (u64, &Bytes) = bin::decode(bytes, WHAT)?;
         let shared = usize::try_from(shared).map_err(|_| Error::Invalid(WHAT))?;
         room.take(shared.saturating_add(rest.len()))?;
         let before = self.last.as_bytes();
@@ -34,7 +34,7 @@ impl Front {
         if rest.first().is_some_and(|next| before.get(shared) == Some(next)) {
             return Err(Error::Invalid(WHAT));
         }
-        let path = self.last.continued(shared, &rest).map_err(|_| Error::Invalid(WHAT))?;
+        let path = self.last.continued(shared, rest).map_err(|_| Error::Invalid(WHAT))?;
         self.last.clone_from(&path);
         Ok((path, shared))
     }

@@ -60,8 +60,8 @@ impl Lineage {
 
     fn step(&mut self, path: &RelPath) -> Result<Parent, Error> {
         let bytes = path.as_bytes();
-        holds(self.last.as_ref().is_none_or(|last| last < path), "the order of the paths")?;
         let shared = self.last.as_ref().map_or(0, |last| last.shared_with(path));
+        holds(self.last.as_ref().is_none_or(|last| last.is_before(path, shared)), "the order of the paths")?;
         while self.directories.last().is_some_and(|end| *end > shared || bytes.get(*end) != Some(&b'/')) {
             self.directories.pop();
         }
@@ -75,7 +75,7 @@ impl Lineage {
             self.directories.extend(ends.map(|(_, at)| at));
         }
         self.gap = false;
-        self.last = Some(path.clone());
+        self.last.get_or_insert_default().clone_from(path);
         Ok(parent)
     }
 }
