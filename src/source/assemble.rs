@@ -4,7 +4,7 @@ use super::Error;
 use super::blocks::{Blocks, Question};
 use super::budget::Lease;
 use super::lane::Exit;
-use super::piece::{Parcel, Piece, Plain};
+use super::piece::{Parcel, Piece, Plain, Whole};
 use super::replica::Replica;
 use crate::entry::{CARRIED_FORWARD, CHANGED_WHILE_READ, ChunkRef, Content, Entry, Extent, Meta, Node};
 use crate::format::pack::BlockKind;
@@ -91,7 +91,7 @@ impl<'a> Assembler<'a> {
             .pieces
             .iter()
             .flat_map(|piece| match piece {
-                Piece::Whole(_, chunks, _) => chunks.as_slice(),
+                Piece::Whole(whole) => whole.chunks.as_slice(),
                 Piece::Data(chunk) => std::slice::from_ref(chunk),
                 _ => &[],
             })
@@ -124,7 +124,8 @@ impl<'a> Assembler<'a> {
                 self.leaders.insert(path, None);
                 Ok(())
             }
-            Piece::Whole(entry, chunks, previous) => {
+            Piece::Whole(whole) => {
+                let Whole { entry, chunks, previous } = *whole;
                 for chunk in chunks {
                     self.chunk(chunk, missing, None)?;
                 }
@@ -146,9 +147,9 @@ impl<'a> Assembler<'a> {
                 let size = content.size();
                 let content = content.finish(&mut node_sink(&mut self.blocks))?;
                 entry.node = Node::File { size, content };
-                self.entry(self.settle(entry, previous))
+                self.entry(self.settle(entry, previous.map(|old| *old)))
             }
-            Piece::Failed(path, error, previous) => self.failed(&path, &error, previous),
+            Piece::Failed(path, error, previous) => self.failed(&path, &error, previous.map(|old| *old)),
             Piece::Closed(path, error, kept) => {
                 let what = match (kept, self.replica.is_some()) {
                     (false, _) => "nothing that is in it is in this snapshot",
@@ -289,9 +290,9 @@ impl<'a> Assembler<'a> {
 
 /// The chunks of a file that changed, and those that it had.
 fn alike(piece: &Piece) -> Option<Alike> {
-    let Piece::Whole(_, chunks, Some(Entry { node: Node::File { content: Content::Direct(extents), size }, .. })) =
-        piece
-    else {
+    let Piece::Whole(whole) = piece else { return None };
+    let Whole { chunks, previous, .. } = &**whole;
+    let Some(Entry { node: Node::File { content: Content::Direct(extents), size }, .. }) = previous else {
         return None;
     };
     let old: Vec<ChunkRef> = extents.iter().filter_map(Extent::chunk).collect();

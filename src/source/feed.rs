@@ -6,7 +6,7 @@
 use super::Error;
 use super::budget::Budget;
 use super::lane::Closed;
-use super::piece::{Parcel, Piece, Stopped};
+use super::piece::{Parcel, Piece, Stopped, Whole};
 use super::read::{self, Streamer};
 use super::replica::Replica;
 use super::snapshot::Trust;
@@ -69,8 +69,16 @@ pub(super) struct Batch {
 
 enum Waiting {
     Piece(Piece),
-    /// A small file, what the parent has, and whether it is dressed as we left it.
-    Small(Found, Option<Entry>, bool),
+    Small(Box<Small>),
+}
+
+/// A small file.
+struct Small {
+    found: Found,
+    /// What the parent has.
+    previous: Option<Entry>,
+    /// Whether it is dressed as we left it.
+    as_left: bool,
 }
 
 /// Why the feeder stopped early.
@@ -199,13 +207,13 @@ impl Feeder<'_> {
         let is_retyped = previous.as_ref().is_some_and(|old| old.is_directory() != found.stat.is_directory());
         // On a mirror it is somebody's change, which is not undone by not seeing it.
         let previous = previous.filter(|_| !(is_retyped && self.replica.is_some()));
-        if let Some(old) = previous.as_ref().filter(|old| {
-            let leader = self.as_was_left(&found, old).or(leader.as_ref());
-            is_unchanged(&found, leader, old, self.trust, self.replica)
-        }) {
-            self.monitor.advance(1, old.size());
-            return self.wait(Waiting::Piece(Piece::Ready(old.clone())));
-        }
+        let previous = match previous {
+            Some(old) if self.is_unchanged(&found, leader.as_ref(), &old) => {
+                self.monitor.advance(1, old.size());
+                return self.wait(Waiting::Piece(Piece::Ready(old)));
+            }
+            other => other,
+        };
         if leader.is_some() || found.stat.kind != FileType::RegularFile {
             self.monitor.advance(1, 0);
             let is_link = leader.is_some();
@@ -224,7 +232,7 @@ impl Feeder<'_> {
             |replica: &Replica<'_>| previous.as_ref().is_some_and(|old| replica.is_dressed(&found.stat, old));
         let as_left = self.replica.is_some_and(is_dressed);
         if found.stat.size <= SMALL_FILE && !is_retyped {
-            return self.wait(Waiting::Small(found, previous, as_left));
+            return self.wait(Waiting::Small(Box::new(Small { found, previous, as_left })));
         }
         self.flush()?;
         match self.streamer.large(&found, previous.as_ref(), as_left) {
@@ -237,6 +245,10 @@ impl Feeder<'_> {
         }
         self.monitor.advance(1, found.stat.size);
         Ok(())
+    }
+
+    fn is_unchanged(&self, found: &Found, leader: Option<&RelPath>, old: &Entry) -> bool {
+        is_unchanged(found, self.as_was_left(found, old).or(leader), old, self.trust, self.replica)
     }
 
     /// What could not be read is as it was before: a folder with all that was in it, anything else with nothing below it.
@@ -278,7 +290,8 @@ impl Feeder<'_> {
     fn wait(&mut self, waiting: Waiting) -> Result<(), Halt> {
         let batch = &mut self.batch;
         match &waiting {
-            Waiting::Small(found, ..) => {
+            Waiting::Small(small) => {
+                let found = &small.found;
                 batch.bytes += found.stat.size + found.path.as_bytes().len() as u64;
                 if !batch.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &found.dir)) {
                     batch.folders += 1;
@@ -303,11 +316,15 @@ impl Feeder<'_> {
         let lease = (bytes > 0).then(|| self.streamer.budget.take(bytes));
         let folders = (batch.folders > 0).then(|| self.folders.take(batch.folders));
         let cutter = self.streamer.cutter;
-        Ok(self.streamer.lane.submit(move || {
+        let nothing_to_read = batch.folders == 0;
+        let work = move || {
             let pieces = batch.items.into_iter().map(|waiting| finish(waiting, cutter)).collect();
             drop((batch.last, folders));
             Parcel { pieces, lease }
-        })?)
+        };
+        let lane = self.streamer.lane;
+        // No worker is woken for what is known already.
+        Ok(if nothing_to_read { lane.ready(work()) } else { lane.submit(work) }?)
     }
 }
 
@@ -315,17 +332,18 @@ impl Feeder<'_> {
 fn finish(waiting: Waiting, cutter: Cutter) -> Piece {
     match waiting {
         Waiting::Piece(piece) => piece,
-        Waiting::Small(found, previous, as_left) => {
+        Waiting::Small(small) => {
+            let Small { found, previous, as_left } = *small;
             match read::small(&found, cutter, previous.as_ref().filter(|_| as_left)) {
-                Ok((entry, chunks)) => Piece::Whole(entry, chunks, previous),
-                Err(e) => failed(found.path.clone(), &e, previous),
+                Ok((entry, chunks)) => Piece::Whole(Box::new(Whole { entry, chunks, previous })),
+                Err(e) => failed(found.path, &e, previous),
             }
         }
     }
 }
 
 fn failed(path: RelPath, error: &io::Error, previous: Option<Entry>) -> Piece {
-    Piece::Failed(path, error.to_string(), previous)
+    Piece::Failed(path, error.to_string(), previous.map(Box::new))
 }
 
 /// Whether nothing that the file system tells has changed since the parent's entry was made.

@@ -24,15 +24,15 @@ impl Plain {
     }
 }
 
-/// What the feeder hands to the assembler.
+/// What the feeder hands to the assembler. Most are entries that were taken over: what is seldom and larger is in boxes.
 #[derive(Debug)]
 pub(super) enum Piece {
     /// An entry that is complete.
     Ready(Entry),
     /// What comes next at this path has further names, which are hard links to it.
     Shared(RelPath),
-    /// A small file: its entry, the chunks of its data extents, and what the parent had.
-    Whole(Entry, Vec<Plain>, Option<Entry>),
+    /// A small file.
+    Whole(Box<Whole>),
     /// Data of the large file that is being streamed.
     Data(Plain),
     /// A hole of that file.
@@ -40,11 +40,21 @@ pub(super) enum Piece {
     /// That file changed: what came of it is void, it comes again.
     Again,
     /// That file is complete; the content of this entry is what came since. And what the parent had.
-    End(Entry, Option<Entry>),
+    End(Entry, Option<Box<Entry>>),
     /// Could not be read; what the parent had.
-    Failed(RelPath, String, Option<Entry>),
+    Failed(RelPath, String, Option<Box<Entry>>),
     /// A directory, given before, that could not be listed; whether the parent has anything in it, which comes next.
     Closed(RelPath, String, bool),
+}
+
+/// A small file that was read.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) entry: Entry,
+    /// The chunks of its data extents.
+    pub(super) chunks: Vec<Plain>,
+    /// What the parent had.
+    pub(super) previous: Option<Entry>,
 }
 
 /// Pieces in path order, and the lease on their bytes.

@@ -141,7 +141,7 @@ impl Streamer<'_> {
                 let node = Node::File { size, content: Content::Direct(Vec::new()) };
                 let mut entry = entry(&found.path, &before, At::file(&file), node)?;
                 entry.flags |= if still { 0 } else { CHANGED_WHILE_READ };
-                return Ok(self.send(Piece::End(entry, previous.cloned()))?);
+                return Ok(self.send(Piece::End(entry, previous.cloned().map(Box::new)))?);
             }
             self.send(Piece::Again)?;
             attempt += 1;
