@@ -93,8 +93,8 @@ pub const MOVES_ALIKE: usize = 64;
 pub const MANY_NAMES: u64 = 1000;
 /// Snapshots in which links are looked for that an interrupted run left in its stage.
 pub const LEFTOVER_SNAPSHOTS: usize = 16;
-/// Actions staged by one worker at a time.
-pub const STAGE_GROUP: usize = 64;
+/// Actions staged by one worker at a time: the first and the last block that their content is in may be decoded by two.
+pub const STAGE_GROUP: usize = 256;
 
 /// Of the directories from a root down to where work is being done, so many are held open, the innermost, and the root.
 pub const OPEN_LEVELS: usize = 4;

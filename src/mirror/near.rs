@@ -191,9 +191,14 @@ impl End for Near {
 
 /// What a run that was interrupted had not finished making in the stage of a place: it goes before anything new is staged.
 pub fn staged(place: &Path) -> Need {
-    let names = |dir: Dir| Some((dir.names().ok()?, dir));
-    let making = Home::of(place).ok().flatten().and_then(|home| Dir::open(&home.stage().join(MAKING)).ok());
-    let Some((names, dir)) = making.and_then(names) else { return Need::default() };
+    let stage = Home::of(place).ok().flatten().and_then(|home| Dir::open(&home.stage()).ok());
+    let of_folder = |folder: &str| stage.as_ref().and_then(|stage| made_in(stage, folder));
+    MAKING.into_iter().filter_map(of_folder).fold(Need::default(), Need::and)
+}
+
+fn made_in(stage: &Dir, folder: &str) -> Option<Need> {
+    let dir = stage.child(folder.as_bytes()).ok()?;
+    let names = dir.names().ok()?;
     let found = names.iter().filter_map(|name| dir.stat(name).ok()).filter(|stat| stat.is_file() && stat.links == 1);
-    found.fold(Need::default(), |sum, stat| sum.and(Need { bytes: stat.allocated, inodes: 1 }))
+    Some(found.fold(Need::default(), |sum, stat| sum.and(Need { bytes: stat.allocated, inodes: 1 })))
 }

@@ -1,35 +1,36 @@
 //! Applies a plan in batches (floor 3; reference: faults of write-and-rename without sync, format-spec.md 11).
 //!
 //! ```text
-//! make a batch aside, in parallel -> one syncfs -> publish in order -> next batch ... -> final syncfs
+//! make a batch aside, in parallel -> one syncfs -> publish in order -> final syncfs
+//!                                    make the next batch aside      -> one syncfs -> ...
 //! ```
 //!
 //! After a crash at any point the tree is a mixture of whole old and whole new files, and looking at it again tells which are which.
 
 use super::aside::Aside;
 use super::dirs::Dirs;
-use super::make::Maker;
 use super::moves::Moves;
 use super::plan::Action;
 use super::publish::Publisher;
-use super::stage::{self, Stage, Waiting};
+use super::stage::{self, Making, Stage, Waiting};
+use super::stager::{Staged, Stager};
 use super::trust::Trust;
 use super::twin::Twins;
 use super::{Error, Partial};
-use crate::entry::{ChunkRef, Content, Entry, Extent, Node, Time};
+use crate::entry::{Entry, Node, Time};
 use crate::fs::dir::Dir;
 use crate::fs::fidelity::Fidelity;
-use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES, PUBLISH_PATHS, STAGE_GROUP};
+use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES, PUBLISH_PATHS};
 use crate::manifest;
 use crate::monitor::Monitor;
 use crate::path::RelPath;
 use crate::scan::selection::Selection;
-use crate::store;
 use crate::store::chunks::ChunkSource;
-use rayon::iter::{ParallelBridge, ParallelIterator};
+use crossbeam_channel::bounded;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::panic::resume_unwind;
 use std::path::Path;
 
 /// What was done to a tree.
@@ -94,29 +95,9 @@ pub fn apply(
         absent: HashSet::new(),
         aside: Aside::new(target.moves, &stage),
     };
-    let mut applier = Applier {
-        stage: &stage,
-        publisher,
-        chunks,
-        fidelity,
-        monitor,
-        done: Applied::default(),
-        beyond: HashMap::new(),
-    };
-    let mut batch = Vec::new();
-    let (mut bytes, mut held) = (0, 0);
-    for action in actions {
-        let action = action?;
-        bytes = u64::saturating_add(bytes, applier.bytes(&action));
-        held += action.path().as_bytes().len();
-        batch.push(action);
-        if batch.len() >= PUBLISH_FILES || bytes >= PUBLISH_BYTES || held >= PUBLISH_PATHS {
-            applier.batch(&batch)?;
-            batch.clear();
-            (bytes, held) = (0, 0);
-        }
-    }
-    applier.batch(&batch)?;
+    let stager = Stager { stage: &stage, chunks, fidelity, monitor };
+    let mut applier = Applier { stager, publisher, done: Applied::default(), beyond: HashMap::new() };
+    in_batches(actions, target.moves, stager, &mut applier)?;
     applier.publisher.aside.close()?;
     let Applier { publisher, mut done, beyond, .. } = applier;
     let (failures, partial, twins) = publisher.finish();
@@ -127,6 +108,74 @@ pub fn apply(
     }
     target.root.sync_file_system().map_err(Error::Sync)?;
     Ok(done)
+}
+
+/// Makes batch after batch; each is published while the next one is made.
+fn in_batches(
+    actions: impl Iterator<Item = Result<Action, manifest::Error>>,
+    moves: &Moves,
+    stager: Stager<'_>,
+    applier: &mut Applier<'_>,
+) -> Result<(), Error> {
+    let (made, to_publish) = bounded::<Batch>(0);
+    std::thread::scope(|scope| {
+        // Whatever ends it, whoever waits to give it a batch waits no more.
+        let publish = move || to_publish.into_iter().try_for_each(|batch| applier.batch(batch));
+        let publisher = std::thread::Builder::new().name("publisher".to_owned()).spawn_scoped(scope, publish);
+        let publisher = publisher.map_err(|e| stager.stage.unusable(e))?;
+        let outcome = make_batches(actions, moves, stager, &mut |batch| made.send(batch).is_ok());
+        drop(made);
+        let published = publisher.join().unwrap_or_else(|panic| resume_unwind(panic));
+        published.and(outcome)
+    })
+}
+
+/// Gathers actions to batches and makes what they put into the tree, for as long as somebody takes them.
+fn make_batches(
+    actions: impl Iterator<Item = Result<Action, manifest::Error>>,
+    moves: &Moves,
+    stager: Stager<'_>,
+    take: &mut dyn FnMut(Batch) -> bool,
+) -> Result<(), Error> {
+    let mut gathered = Vec::new();
+    let (mut number, mut bytes, mut held) = (0, 0, 0);
+    let mut actions = actions.peekable();
+    while let Some(action) = actions.next() {
+        let action = action?;
+        bytes = u64::saturating_add(bytes, if is_moved(moves, &action) { 0 } else { action.bytes() });
+        held += action.path().as_bytes().len();
+        gathered.push(action);
+        let is_full = gathered.len() >= PUBLISH_FILES || bytes >= PUBLISH_BYTES || held >= PUBLISH_PATHS;
+        if is_full || actions.peek().is_none() {
+            let batch = Batch::make(number, std::mem::take(&mut gathered), moves, stager)?;
+            (number, bytes, held) = (number + 1, 0, 0);
+            if !take(batch) {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file that an action puts into the tree is there under another name.
+pub(super) fn is_moved(moves: &Moves, action: &Action) -> bool {
+    matches!(action, Action::Put { new, .. } if moves.to(&new.path).is_some())
+}
+
+/// Actions whose objects are made, but for what is moved.
+struct Batch {
+    actions: Vec<Action>,
+    making: Making,
+    staged: Staged,
+}
+
+impl Batch {
+    fn make(number: usize, actions: Vec<Action>, moves: &Moves, stager: Stager<'_>) -> Result<Self, Error> {
+        let making = stager.stage.begin(number)?;
+        let own: Vec<_> = actions.iter().enumerate().filter(|(_, action)| !is_moved(moves, action)).collect();
+        let staged = stager.make_all(&making.dir, &own)?;
+        Ok(Self { actions, making, staged })
+    }
 }
 
 /// Says once of all names what the tree has less of them than the store.
@@ -149,67 +198,36 @@ fn tell_of_less(beyond: &HashMap<RelPath, String>, partial: &Partial, copies: &P
     }
 }
 
-/// What came of staging a batch.
-#[derive(Default)]
-pub(super) struct Staged {
-    /// Whether there is anything to sync.
-    any_file: bool,
-    /// Numbers of the actions whose object could not be made.
-    pub(super) unmade: HashSet<usize>,
-    /// Numbers of those that this file system cannot hold, and what it says.
-    pub(super) beyond: HashMap<usize, String>,
-    /// What was made with a part of its metadata.
-    pub(super) partial: Partial,
-}
-
-impl Staged {
-    fn and(mut self, other: Self) -> Self {
-        self.any_file |= other.any_file;
-        self.unmade.extend(other.unmade);
-        self.beyond.extend(other.beyond);
-        self.partial = self.partial.and(other.partial);
-        self
-    }
-}
-
 pub(super) struct Applier<'a> {
-    pub(super) stage: &'a Stage,
+    pub(super) stager: Stager<'a>,
     pub(super) publisher: Publisher<'a>,
-    chunks: &'a dyn ChunkSource,
-    fidelity: &'a Fidelity,
-    monitor: &'a dyn Monitor,
     pub(super) done: Applied,
     /// What the tree cannot hold, and why.
     beyond: HashMap<RelPath, String>,
 }
 
 impl Applier<'_> {
-    fn batch(&mut self, actions: &[Action]) -> Result<(), Error> {
-        if actions.is_empty() {
-            return Ok(());
-        }
-        let making = self.stage.begin()?;
-        let fetched = self.fetch(&making, actions);
-        let mut staged = self.make_all(&making, actions, &fetched)?;
+    fn batch(&mut self, batch: Batch) -> Result<(), Error> {
+        let Batch { actions, making, mut staged } = batch;
+        let fetched = self.fetch(&making.dir, &actions, &mut staged)?;
         let partial = std::mem::take(&mut staged.partial);
         self.publisher.partial = std::mem::take(&mut self.publisher.partial).and(partial);
-        self.stage.finish(&making, staged.any_file || !fetched.is_empty())?;
+        let ready = self.stager.stage.finish(making, staged.any_file || !fetched.is_empty())?;
         self.done.failed += staged.unmade.len() as u64;
         for (number, action) in actions.iter().enumerate() {
-            if fetched.contains(&number) && self.carry(&making, number, action, &mut staged)? {
+            if fetched.contains(&number) && self.carry(&ready, number, action, &mut staged)? {
                 continue;
             }
             if staged.unmade.contains(&number) {
                 self.publisher.absent.insert(action.path().clone());
             } else if let Some(why) = staged.beyond.get(&number).or(self.beyond_of(action)) {
                 let why = why.clone();
-                self.go_without(&making, number, action, why);
+                self.go_without(&ready, number, action, why);
             } else {
-                // The folder was renamed, and is the same.
-                self.publish(&making, number, action);
+                self.publish(&ready, number, action);
             }
         }
-        self.stage.end()
+        self.stager.stage.end()
     }
 
     /// What the file system says of that of which this is a further name, if it cannot hold it.
@@ -226,48 +244,6 @@ impl Applier<'_> {
         if let Action::Put { old: Some(old), .. } | Action::Link { old: Some(old), .. } = action {
             self.publish(ready, number, &Action::Remove { old: old.clone() });
         }
-    }
-
-    /// Makes aside what the batch puts into the tree. What the store cannot give, or this file system cannot hold, is reported and left out: the
-    /// rest is not held back by it.
-    pub(super) fn make_all(&self, making: &Dir, actions: &[Action], fetched: &HashSet<usize>) -> Result<Staged, Error> {
-        let (chunks, monitor) = (self.chunks, self.monitor);
-        let maker = Maker { stage: self.stage, making, fidelity: self.fidelity };
-        let group = |(group, actions): (usize, &[Action])| -> Result<Staged, Error> {
-            let mut reader = chunks.reader()?;
-            let mut staged = Staged::default();
-            for (n, action) in actions.iter().enumerate() {
-                let number = group * STAGE_GROUP + n;
-                if let Action::Put { new, .. } = action
-                    && !fetched.contains(&number)
-                {
-                    match maker.make(&stage::name(number), new, reader.as_mut()) {
-                        Ok(is_whole) => {
-                            staged.any_file |= matches!(new.node, Node::File { .. });
-                            if !is_whole {
-                                staged.partial.note(&new.path);
-                            }
-                        }
-                        Err(Error::Beyond(e)) => {
-                            staged.beyond.insert(number, e.to_string());
-                        }
-                        Err(e) => {
-                            let why = why_left_out(e)?;
-                            monitor.problem(&new.path, &why);
-                            staged.unmade.insert(number);
-                        }
-                    }
-                }
-                monitor.advance(1, if fetched.contains(&number) { 0 } else { action.bytes() });
-            }
-            Ok(staged)
-        };
-        if chunks.looks_ahead() {
-            ChunkSource::expect(chunks, actions.iter().flat_map(wanted).collect());
-        }
-        // In order, as was told, and as it lies in the packs.
-        let groups = actions.chunks(STAGE_GROUP).enumerate().par_bridge();
-        groups.map(group).try_reduce(Staged::default, |a, b| Ok(a.and(b)))
     }
 
     fn publish(&mut self, ready: &Dir, number: usize, action: &Action) {
@@ -298,22 +274,7 @@ impl Applier<'_> {
     pub(super) fn fail(&mut self, action: &Action, e: &io::Error) {
         self.done.failed += 1;
         self.publisher.absent.insert(action.path().clone());
-        self.monitor.problem(action.path(), &why_not_in_place(e));
-    }
-
-    /// Bytes of content that an action writes.
-    fn bytes(&self, action: &Action) -> u64 {
-        if self.publisher.aside.moves.to(action.path()).is_some() { 0 } else { action.bytes() }
-    }
-}
-
-/// The chunks that making an object begins with: those of its content, or the lists of them.
-fn wanted(action: &Action) -> Vec<ChunkRef> {
-    let Action::Put { new, .. } = action else { return Vec::new() };
-    match &new.node {
-        Node::File { content: Content::Direct(extents), .. } => extents.iter().filter_map(Extent::chunk).collect(),
-        Node::File { content: Content::Indirect(lists), .. } => lists.clone(),
-        _ => Vec::new(),
+        self.stager.monitor.problem(action.path(), &why_not_in_place(e));
     }
 }
 
@@ -325,16 +286,5 @@ fn why_not_in_place(e: &io::Error) -> String {
             )
         }
         _ => format!("cannot be put in place: {e}"),
-    }
-}
-
-/// The words for an object that is left out; any other error ends the run.
-fn why_left_out(e: Error) -> Result<String, Error> {
-    match e {
-        // It would be the same with every file from here on.
-        Error::Store(store::Error::Lost(_)) | Error::Manifest(manifest::Error::Store(store::Error::Lost(_))) => Err(e),
-        Error::Store(_) | Error::Manifest(_) => Ok(format!("cannot be had from the store, and is left as it is: {e}")),
-        Error::Object(e) => Ok(format!("cannot be made on this file system ({e}), and is left as it is")),
-        e => Err(e),
     }
 }

@@ -9,13 +9,13 @@
 //! the one place or the other, never something between; and what cannot be moved is written anew, from the store.
 
 use super::Error;
-use super::apply::{Applier, Staged};
+use super::apply::Applier;
 use super::moves::{Move, Way};
 use super::plan::Action;
 use super::publish::{Publisher, drop_unless_kept};
 use super::stage::{self, Waiting};
+use super::stager::Staged;
 use super::trust::conflict;
-
 use crate::entry::Entry;
 use crate::fs::dir::Dir;
 use crate::fs::meta::{At, hold};
@@ -31,19 +31,31 @@ fn moved<'m>(publisher: &Publisher<'m>, action: &Action) -> Option<&'m Move> {
 }
 
 impl Applier<'_> {
-    /// Numbers of the actions that need no object made: those whose file waits aside, or was given a further name in `making`.
-    pub(super) fn fetch(&mut self, making: &Dir, actions: &[Action]) -> HashSet<usize> {
-        let mut fetched = HashSet::new();
+    /// Numbers of the actions whose file waits aside, or was given a further name in `making`. For what cannot be moved an object is made, as for all
+    /// others of the batch.
+    pub(super) fn fetch(
+        &mut self,
+        making: &Dir,
+        actions: &[Action],
+        staged: &mut Staged,
+    ) -> Result<HashSet<usize>, Error> {
+        let (mut fetched, mut resists) = (HashSet::new(), Vec::new());
         for (number, action) in actions.iter().enumerate() {
             let (Some(found), Action::Put { new, .. }) = (moved(&self.publisher, action), action) else { continue };
             let name = stage::name(number);
             let to = Waiting { dir: making, name: &name };
-            // What resists is made as if nothing had been found.
             if found.way != Way::Ahead || self.publisher.link_ahead(to, found, new).is_ok() {
                 fetched.insert(number);
+                self.stager.monitor.advance(1, 0);
+            } else {
+                resists.push((number, action));
             }
         }
-        fetched
+        if !resists.is_empty() {
+            let made = self.stager.make_all(making, &resists)?;
+            *staged = std::mem::take(staged).and(made);
+        }
+        Ok(fetched)
     }
 
     /// Puts a file that was fetched in its new place; if that cannot be done with it, has it made.
@@ -80,13 +92,13 @@ impl Applier<'_> {
 
     /// Makes the object of an action whose batch is being published already.
     fn make_late(&mut self, ready: &Dir, number: usize, action: &Action, staged: &mut Staged) -> Result<(), Error> {
-        let making = self.stage.begin()?;
-        let made = self.make_all(&making, std::slice::from_ref(action), &HashSet::new())?;
+        let making = self.stager.stage.begin_late()?;
+        let made = self.stager.make_all(&making.dir, &[(number, action)])?;
         let is_made = made.unmade.is_empty() && made.beyond.is_empty();
-        self.stage.finish_late(&making, is_made.then(|| stage::name(0)), ready, &stage::name(number))?;
+        self.stager.stage.finish_late(&making, is_made.then(|| stage::name(number)).as_deref(), ready)?;
         self.done.failed += made.unmade.len() as u64;
-        staged.unmade.extend(made.unmade.iter().map(|_| number));
-        staged.beyond.extend(made.beyond.into_values().map(|why| (number, why)));
+        staged.unmade.extend(made.unmade);
+        staged.beyond.extend(made.beyond);
         self.publisher.partial = std::mem::take(&mut self.publisher.partial).and(made.partial);
         Ok(())
     }

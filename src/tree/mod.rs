@@ -16,6 +16,7 @@ pub mod plan;
 mod publish;
 pub mod relink;
 pub mod stage;
+mod stager;
 pub mod survey;
 mod trust;
 mod twin;

@@ -1,4 +1,5 @@
-//! How much room a plan takes while it is carried out (floor 3). Pure: the old files of a batch go only when the new ones are there.
+//! How much room a plan takes while it is carried out (floor 3). Pure: the old files of a batch go only when the new ones are there, and by then those of
+//! the next batch may be there, too.
 
 use crate::entry::{Entry, Extent, Node};
 use crate::fs::space::Need;
@@ -31,9 +32,11 @@ fn data(entry: &Entry, reader: &mut dyn ChunkReader) -> u64 {
 /// Adds up a plan, action by action, in the batches in which it is carried out.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// What the batches so far have taken and given back.
+    /// What the batches so far have taken, and what those have given back that are published by then.
     taken: Need,
     given: Need,
+    /// What the last batch gives back.
+    giving: Need,
     /// What the batch makes, and what goes with it.
     made: Need,
     gone: Need,
@@ -58,7 +61,7 @@ impl Tally {
     fn end_batch(&mut self) {
         self.taken = self.taken.and(self.made);
         self.peak = self.peak.most(self.taken.without(self.given));
-        self.given = self.given.and(self.gone);
+        self.given = self.given.and(std::mem::replace(&mut self.giving, self.gone));
         (self.made, self.gone, self.actions, self.bytes) = Default::default();
     }
 
@@ -104,15 +107,17 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_makes_room_for_the_next_batch_only() {
+    fn what_goes_makes_room_for_the_batch_after_the_next() {
         let put = |old: Option<u32>| (Some(file(5000)), old.map(file));
         let remove = || (None, Some(file(5000)));
         assert_eq!(peak([]), (0, 0));
         assert_eq!(peak([remove(), put(None)]), (8192, 1), "all of a batch is staged before anything goes");
         assert_eq!(peak([put(Some(9000)), put(Some(9000))]), (2 * 8192, 2));
         let many = PUBLISH_FILES as u64;
-        let replaced = (0..2 * PUBLISH_FILES).map(|_| put(Some(5000)));
-        assert_eq!(peak(replaced), (many * 8192, many), "two batches need no more than one");
+        let replaced = |batches| (0..batches * PUBLISH_FILES).map(|_| put(Some(5000)));
+        assert_eq!(peak(replaced(1)), (many * 8192, many));
+        assert_eq!(peak(replaced(2)), (2 * many * 8192, 2 * many), "one is made while the other is published");
+        assert_eq!(peak(replaced(4)), (2 * many * 8192, 2 * many), "four need no more than two");
         let made = (0..2 * PUBLISH_FILES).map(|_| put(None));
         assert_eq!(peak(made), (2 * many * 8192, 2 * many));
     }

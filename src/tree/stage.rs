@@ -1,7 +1,9 @@
 //! The folder where files wait, on the file system of the tree (floor 3).
 //!
 //! ```text
-//! stage/making/   files of a batch, not finished: nothing else ever lies here, so it may be emptied unseen
+//! stage/making/   files of a batch, not finished: nothing else ever lies here, so it may be emptied unseen;
+//! stage/making-next/ is the same for every second batch, because one is made while the one before it is published, and
+//! stage/making-late/ for what is found missing then
 //! stage/ready/    the finished batch; what an exchange takes out of the tree comes here until it has been looked at
 //! stage/aside/    files that are moved and whose new place has not come yet
 //! ```
@@ -18,8 +20,9 @@ use crate::path::{shown, shown_path};
 use std::io;
 use std::path::Path;
 
-/// The folder of a batch that is being made.
-pub const MAKING: &str = "making";
+/// The folders of what is being made: of a batch, of the one that comes before and after it, and of what is found missing when one is published.
+pub const MAKING: [&str; 3] = ["making", "making-next", LATE];
+const LATE: &str = "making-late";
 /// The folder of a batch that is being published.
 pub const READY: &str = "ready";
 /// The folder of what is moved.
@@ -31,6 +34,13 @@ pub(super) struct Stage {
     dir: Dir,
     path: String,
     durability: Durability,
+}
+
+/// A folder of what is being made.
+#[derive(Debug)]
+pub(super) struct Making {
+    pub(super) dir: Dir,
+    folder: &'static str,
 }
 
 /// An object in the stage.
@@ -59,7 +69,7 @@ impl Stage {
         clear_default_acl(&dir).map_err(unusable)?;
         let durability = Durability::of(&dir).map_err(unusable)?;
         let stage = Self { dir, path, durability };
-        stage.clear_making().map_err(|e| stage.unusable(e))?;
+        MAKING.into_iter().try_for_each(|folder| stage.clear(folder)).map_err(|e| stage.unusable(e))?;
         stage.end()?;
         stage.end_aside()?;
         match stage.dir.names().map_err(|e| stage.unusable(e))?.first() {
@@ -68,7 +78,7 @@ impl Stage {
         }
     }
 
-    fn unusable(&self, source: io::Error) -> Error {
+    pub(super) fn unusable(&self, source: io::Error) -> Error {
         Error::Folder { path: self.path.clone(), source }
     }
 
@@ -82,41 +92,48 @@ impl Stage {
         self.durability
     }
 
-    /// Begins a batch: the folder to make its objects in.
-    pub(super) fn begin(&self) -> Result<Dir, Error> {
-        self.dir
-            .make_dir(MAKING.as_bytes())
-            .and_then(|()| self.dir.child(MAKING.as_bytes()))
-            .map_err(|e| self.unusable(e))
+    /// Begins the batch with this number: the folder to make its objects in. The one before it may not be published yet, but that before that is.
+    pub(super) fn begin(&self, number: usize) -> Result<Making, Error> {
+        self.make(MAKING.into_iter().take(2).cycle().nth(number % 2).unwrap_or(LATE))
+    }
+
+    /// Begins what was found missing while a batch is published.
+    pub(super) fn begin_late(&self) -> Result<Making, Error> {
+        self.make(LATE)
+    }
+
+    fn make(&self, folder: &'static str) -> Result<Making, Error> {
+        let name = folder.as_bytes();
+        let dir = self.dir.make_dir(name).and_then(|()| self.dir.child(name));
+        Ok(Making { dir: dir.map_err(|e| self.unusable(e))?, folder })
     }
 
     /// All objects of the batch are complete: makes their content durable and the folder known as one that must not be emptied unseen.
-    pub(super) fn finish(&self, making: &Dir, any_file: bool) -> Result<(), Error> {
+    pub(super) fn finish(&self, making: Making, any_file: bool) -> Result<Dir, Error> {
+        let Making { dir, folder } = making;
         match self.durability {
-            Durability::Whole if any_file => making.sync_file_system().map_err(Error::Sync)?,
+            Durability::Whole if any_file => dir.sync_file_system().map_err(Error::Sync)?,
             Durability::Whole => {}
             // The files themselves were synced as they were made.
-            Durability::EachFile => making.sync().map_err(Error::Sync)?,
+            Durability::EachFile => dir.sync().map_err(Error::Sync)?,
         }
-        self.dir.rename_new(MAKING.as_bytes(), &self.dir, READY.as_bytes()).map_err(|e| self.unusable(e))?;
-        if self.durability == Durability::EachFile { self.dir.sync().map_err(Error::Sync) } else { Ok(()) }
+        self.dir.rename_new(folder.as_bytes(), &self.dir, READY.as_bytes()).map_err(|e| self.unusable(e))?;
+        if self.durability == Durability::EachFile {
+            self.dir.sync().map_err(Error::Sync)?;
+        }
+        // The folder was renamed, and is the same.
+        Ok(dir)
     }
 
     /// As [`Stage::finish`], of one object more of a batch that is being published, if it could be made.
-    pub(super) fn finish_late(
-        &self,
-        making: &Dir,
-        made: Option<Vec<u8>>,
-        ready: &Dir,
-        name: &[u8],
-    ) -> Result<(), Error> {
-        if let Some(made) = made {
+    pub(super) fn finish_late(&self, making: &Making, made: Option<&[u8]>, ready: &Dir) -> Result<(), Error> {
+        if let Some(name) = made {
             if self.durability == Durability::Whole {
-                making.sync_file_system().map_err(Error::Sync)?;
+                making.dir.sync_file_system().map_err(Error::Sync)?;
             }
-            making.rename_new(&made, ready, name).map_err(|e| self.unusable(e))?;
+            making.dir.rename_new(name, ready, name).map_err(|e| self.unusable(e))?;
         }
-        self.dir.remove_dir(MAKING.as_bytes()).map_err(|e| self.unusable(e))
+        self.dir.remove_dir(making.folder.as_bytes()).map_err(|e| self.unusable(e))
     }
 
     /// Ends a batch; what is still there is not ours to remove.
@@ -144,8 +161,9 @@ impl Stage {
         }
     }
 
-    fn clear_making(&self) -> io::Result<()> {
-        let making = match self.dir.child(MAKING.as_bytes()) {
+    /// Removes a folder with what was being made there.
+    fn clear(&self, folder: &str) -> io::Result<()> {
+        let making = match self.dir.child(folder.as_bytes()) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other?,
         };
@@ -154,7 +172,7 @@ impl Stage {
             return Err(foreign(name));
         }
         names.iter().try_for_each(|name| Waiting { dir: &making, name }.discard())?;
-        self.dir.remove_dir(MAKING.as_bytes())
+        self.dir.remove_dir(folder.as_bytes())
     }
 }
 

@@ -41,7 +41,7 @@ impl ChunkReader for Reader<'_> {
     }
 }
 
-/// Does something when the second batch is made.
+/// Does something when the third batch is made: by then the first is in the tree.
 struct Meddler<'a, F: Fn() + Sync> {
     heard: &'a Heard,
     actions: Mutex<usize>,
@@ -53,7 +53,7 @@ impl<F: Fn() + Sync> Monitor for Meddler<'_, F> {
     fn advance(&self, files: u64, _bytes: u64) {
         let mut actions = self.actions.lock().unwrap();
         *actions += usize::try_from(files).unwrap();
-        if *actions == PUBLISH_FILES + 1 {
+        if *actions == 2 * PUBLISH_FILES + 1 {
             (self.meddle)();
         }
     }
@@ -202,6 +202,7 @@ fn what_is_written_to_a_file_that_waits_aside_is_never_removed_unseen() {
     let mut scene = Scene::new();
     let old = scene.file("a", "known");
     scene.fill("m");
+    scene.fill("n");
     scene.moved(&old, "z");
     let trusted = clock::settled(false);
     let open = fs::File::options().write(true).open(scene.place.at("a")).unwrap();
