@@ -7,7 +7,7 @@ use backup::entry::ChunkRef;
 use backup::format::index::{BlockRow as IndexBlock, ChunkRow, ContainerRow};
 use backup::format::pack::{BlockHeader, BlockKind, BlockRow};
 use backup::id::Id;
-use backup::store::index::build::{Pending, write};
+use backup::store::index::build::{Pending, Sorted, write};
 use backup::store::index::file::IndexFile;
 use backup::store::index::merge::merge;
 use backup::store::layout::Layout;
@@ -62,7 +62,7 @@ fn written(layout: &Layout, rows: &[ChunkRow]) -> PathBuf {
             chunks: 1,
         })
         .collect();
-    write(layout, &containers, &blocks, rows.len() as u64, rows.iter().copied().map(Ok)).unwrap()
+    write(layout, &Sorted { containers, blocks, chunks: rows.to_vec() }).unwrap()
 }
 
 fn look_up(bencher: Bencher, ids: &[Id], there: bool) {

@@ -28,7 +28,7 @@ use backup::source::snapshot::{Request, Trust, take};
 use backup::store::Error;
 use backup::store::block::Block;
 use backup::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource};
-use backup::store::index::build::write;
+use backup::store::index::build::{Sorted, write};
 use backup::store::index::file::IndexFile;
 use backup::store::layout::Layout;
 use backup::tree::plan::{Plan, Scope};
@@ -180,8 +180,8 @@ fn indexed() -> (TempDir, IndexFile) {
     rows.sort_unstable();
     let block = |_| BlockRow { offset: 0, container: 0, stored: 1 << 19, plain: 1 << 20, chunks: 1 };
     let blocks: Vec<BlockRow> = (0..INDEXED).map(block).collect();
-    let containers = [ContainerRow { name: id(0), length: 1 << 40 }];
-    let path = write(&layout, &containers, &blocks, u64::from(INDEXED), rows.into_iter().map(Ok)).unwrap();
+    let containers = vec![ContainerRow { name: id(0), length: 1 << 40 }];
+    let path = write(&layout, &Sorted { containers, blocks, chunks: rows }).unwrap();
     let index = IndexFile::open(&path).unwrap();
     (folder, index)
 }

@@ -74,6 +74,14 @@ pub const REREADS: u32 = 2;
 pub const INDEX_PENDING: usize = 128 << 10;
 /// Indexes in a store before the small ones are merged.
 pub const INDEXES: usize = 8;
+/// The smallest indexes of a store are mapped, so many bytes together, ...
+pub const INDEX_MAPPED: u64 = 16 << 20;
+/// ... once they have been looked into so often. ...
+pub const INDEX_LOOKS: u32 = 256;
+/// ... Of any other a look-up reads so many bytes at a time, ...
+pub const INDEX_WINDOW: usize = 4 << 10;
+/// ... and who goes through all of it, or writes it, so many.
+pub const INDEX_PIECE: usize = 128 << 10;
 /// Pack files held open by all readers of a store together, and one more by each while it reads.
 pub const OPEN_PACKS: usize = 8;
 /// Decoded blocks kept by one reader.

@@ -54,6 +54,8 @@ const DISK: &[(&str, &str)] = &[
     ("fs/", "the room of system calls"),
     ("store/history.rs", "lists and reads the packs of a store that another takes over"),
     ("store/import.rs", "looks how much of a pack was copied"),
+    ("store/index/build.rs", "writes an index that fs::durable made"),
+    ("store/index/file.rs", "holds an index of our own open"),
     ("store/index/set.rs", "lists our own folder of indexes"),
     ("store/pack/reader.rs", "holds a pack of our own open"),
     ("store/pack/writer.rs", "holds a pack of our own open"),

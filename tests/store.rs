@@ -178,6 +178,31 @@ fn merging_indexes_keeps_the_place_of_a_chunk_that_is_not_lost() {
     assert_eq!(store.recover().unwrap().lost, [pack.display().to_string()]);
 }
 
+/// What is lost and stored again gives the very index that there was. A merge that took it twice would miss it when the old ones go.
+#[test]
+fn an_index_that_is_written_again_is_merged_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("s");
+    let night = |night: u32| format!("night {night}").into_bytes();
+    let store = create(&root);
+    for n in 0..8 {
+        put(&store, &[&night(n)]);
+        store.settle().unwrap();
+    }
+    fs::remove_file(&files(&root, "pack")[0]).unwrap();
+    let store = reopen(&root);
+    let gone = (0..8).find(|n| store.missing(BlockKind::Data, &[Id::of(&night(*n))]).unwrap() == [true]).unwrap();
+    put(&store, &[&night(gone)]);
+    store.settle().unwrap();
+    assert_eq!(files(&root, "idx").len(), 8, "there is no further index, and so none to merge");
+    put(&store, &[b"and more"]);
+    store.settle().unwrap();
+    assert_eq!(files(&root, "idx").len(), 1);
+    let store = reopen(&root);
+    assert!(!store.has_lost());
+    assert!((0..8).all(|n| store.missing(BlockKind::Data, &[Id::of(&night(n))]).unwrap() == [false]));
+}
+
 #[test]
 fn a_flipped_byte_is_never_served() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Indexes: where each chunk is (format-spec.md, 5; floor 1). Rows of fixed size, so that a mapped file is searched as it lies.
+//! Indexes: where each chunk is (format-spec.md, 5; floor 1). Rows of fixed size, so that a file is searched as it lies.
 
 use super::fixed::{Fields, short_checksum};
 use super::{Error, VERSION};

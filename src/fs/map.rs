@@ -11,9 +11,8 @@ use std::path::Path;
 pub struct Map(Option<Mmap>);
 
 impl Map {
-    /// Maps a file of the store.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|e| Error::new("open", path, e))?;
+    /// Maps a file of the store, which has this path.
+    pub fn of(file: &File, path: &Path) -> Result<Self, Error> {
         let length = file.metadata().map_err(|e| Error::new("look at", path, e))?.len();
         if length == 0 {
             return Ok(Self(None));
@@ -23,7 +22,7 @@ impl Map {
             reason = "store files are immutable and their folder is ours alone (0700): nobody cuts them under us"
         )]
         // SAFETY: see the reason above; the file is opened read-only and never modified after its rename into place.
-        let map = unsafe { Mmap::map(&file) };
+        let map = unsafe { Mmap::map(file) };
         Ok(Self(Some(map.map_err(|e| Error::new("map", path, e))?)))
     }
 }

@@ -1,8 +1,9 @@
 //! Joins several indexes into one, reading each from front to back: memory does not grow with the chunks (floor 2).
 
-use super::build;
+use super::build::{self, Tables};
 use super::file::IndexFile;
-use crate::format::index::{BlockRow, ChunkRow, ContainerRow};
+use super::table::Table;
+use crate::format::index::{BlockRow, ChunkRow, ContainerRow, Counts};
 use crate::id::Id;
 use crate::store::Error;
 use crate::store::layout::Layout;
@@ -29,80 +30,104 @@ pub fn choose(sizes: &[u64], limit: usize) -> usize {
 /// Writes one index that holds all rows of `files`. Of several places of a chunk one in a pack that is not lost is kept; a chunk that is in
 /// lost packs only keeps its row, so that it is still known where it was.
 pub fn merge(layout: &Layout, files: &[IndexFile], lost: &dyn Fn(&Id) -> bool) -> Result<PathBuf, Error> {
-    let (mut containers, mut blocks): (Vec<ContainerRow>, Vec<BlockRow>) = (Vec::new(), Vec::new());
     let mut inputs = Vec::new();
+    let (mut containers, mut blocks) = (0, 0);
     for file in files {
-        let over = |_| Error::Unstorable(crate::format::Error::Limit("an index"));
-        let (first_container, first_block) =
-            (u32::try_from(containers.len()).map_err(over)?, u32::try_from(blocks.len()).map_err(over)?);
-        for number in 0..file.counts().containers {
-            containers.push(file.container(number)?);
-        }
-        for number in 0..file.counts().blocks {
-            let block = file.block(number)?;
-            blocks.push(BlockRow { container: block.container + first_container, ..block });
-        }
-        inputs.push(Input { file, next: 0, first_block });
+        inputs.push(Input { file, containers: build::number(containers)?, blocks: build::number(blocks)? });
+        containers += u64::from(file.counts().containers);
+        blocks += u64::from(file.counts().blocks);
     }
-    let pack = |row: &ChunkRow| blocks.get(row.block as usize).and_then(|b| containers.get(b.container as usize));
-    let is_lost = |row: &ChunkRow| pack(row).is_none_or(|pack| lost(&pack.name));
-    let count = Merged::new(&inputs, &is_lost)?.try_fold(0_u64, |n, row| row.map(|_| n + 1))?;
-    build::write(layout, &containers, &blocks, count, Merged::new(&inputs, &is_lost)?)
+    build::write(layout, &Joined { inputs, lost })
 }
 
+/// An index, and how many rows the ones before it have.
 #[derive(Clone, Copy)]
 struct Input<'a> {
     file: &'a IndexFile,
-    next: u64,
-    first_block: u32,
+    containers: u32,
+    blocks: u32,
 }
 
-impl Input<'_> {
-    fn take(&mut self) -> Result<Option<ChunkRow>, Error> {
-        if self.next >= self.file.counts().chunks {
-            return Ok(None);
-        }
-        let row = self.file.chunk(self.next)?;
-        self.next += 1;
-        Ok(Some(ChunkRow { block: row.block.saturating_add(self.first_block), ..row }))
+/// The tables of all inputs, one after the other.
+struct Joined<'a> {
+    inputs: Vec<Input<'a>>,
+    lost: &'a dyn Fn(&Id) -> bool,
+}
+
+impl Tables for Joined<'_> {
+    fn counts(&self) -> Result<Counts, Error> {
+        let sum = |of: fn(Counts) -> u64| self.inputs.iter().map(|input| of(input.file.counts())).sum();
+        let (containers, blocks) =
+            (build::number(sum(|c| c.containers.into()))?, build::number(sum(|c| c.blocks.into()))?);
+        Ok(Counts { containers, blocks, chunks: sum(|c| c.chunks) })
     }
+
+    fn containers(&self) -> impl Iterator<Item = Result<ContainerRow, Error>> {
+        self.inputs.iter().flat_map(|input| Table::containers(input.file))
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = Result<BlockRow, Error>> {
+        let moved =
+            |first: u32| move |row: BlockRow| BlockRow { container: row.container.saturating_add(first), ..row };
+        self.inputs
+            .iter()
+            .flat_map(move |input| Table::blocks(input.file).map(move |row| row.map(moved(input.containers))))
+    }
+
+    fn chunks(&self) -> Result<impl Iterator<Item = Result<ChunkRow, Error>>, Error> {
+        let rows = self.inputs.iter().map(|input| {
+            let mut rows = Table::chunks(input.file);
+            let head = rows.next().transpose()?;
+            Ok(Rows { input: *input, head, rest: rows })
+        });
+        Ok(Merged { all: rows.collect::<Result<_, Error>>()?, lost: self.lost })
+    }
+}
+
+/// The chunks of one input that were not taken yet.
+struct Rows<'a> {
+    input: Input<'a>,
+    rest: Table<'a, ChunkRow>,
+    head: Option<ChunkRow>,
 }
 
 /// The rows of all inputs in order; of several for one chunk, the first that is not lost, or else the first.
 struct Merged<'a> {
-    inputs: Vec<(Input<'a>, Option<ChunkRow>)>,
-    is_lost: &'a dyn Fn(&ChunkRow) -> bool,
+    all: Vec<Rows<'a>>,
+    lost: &'a dyn Fn(&Id) -> bool,
 }
 
 impl<'a> Merged<'a> {
-    fn new(inputs: &[Input<'a>], is_lost: &'a dyn Fn(&ChunkRow) -> bool) -> Result<Self, Error> {
-        let inputs = inputs.iter().map(|input| {
-            let mut input = *input;
-            let head = input.take()?;
-            Ok((input, head))
-        });
-        Ok(Self { inputs: inputs.collect::<Result<_, Error>>()?, is_lost })
+    /// Takes the least row, if it is of this chunk.
+    fn take(&mut self, wanted: Option<Id>) -> Result<Option<(Input<'a>, ChunkRow)>, Error> {
+        let heads = self.all.iter_mut().filter_map(|rows| Some((rows.head?.id, rows)));
+        let Some((_, rows)) =
+            heads.min_by_key(|(id, _)| *id).filter(|(id, _)| wanted.is_none_or(|wanted| wanted == *id))
+        else {
+            return Ok(None);
+        };
+        let next = rows.rest.next().transpose()?;
+        Ok(std::mem::replace(&mut rows.head, next).map(|row| (rows.input, row)))
     }
 
-    /// Takes the least row, if it is of this chunk.
-    fn take(&mut self, wanted: Option<Id>) -> Result<Option<ChunkRow>, Error> {
-        let least = self.inputs.iter_mut().filter(|(_, head)| head.is_some()).min_by_key(|(_, head)| *head);
-        match least {
-            Some((input, head)) if wanted.is_none() || head.map(|row| row.id) == wanted => {
-                Ok(std::mem::replace(head, input.take()?))
-            }
-            _ => Ok(None),
+    fn is_lost(&self, (input, row): &(Input<'_>, ChunkRow)) -> Result<bool, Error> {
+        match input.file.locate(row) {
+            Ok(place) => Ok((self.lost)(&place.pack)),
+            // It leads nowhere.
+            Err(e) if e.is_damage() => Ok(true),
+            Err(e) => Err(e),
         }
     }
 
     fn step(&mut self) -> Result<Option<ChunkRow>, Error> {
         let Some(mut best) = self.take(None)? else { return Ok(None) };
-        while let Some(other) = self.take(Some(best.id))? {
-            if (self.is_lost)(&best) && !(self.is_lost)(&other) {
+        while let Some(other) = self.take(Some(best.1.id))? {
+            if self.is_lost(&best)? && !self.is_lost(&other)? {
                 best = other;
             }
         }
-        Ok(Some(best))
+        let (input, row) = best;
+        Ok(Some(ChunkRow { block: row.block.saturating_add(input.blocks), ..row }))
     }
 }
 

@@ -2,16 +2,17 @@
 
 use super::build::Pending;
 use super::file::IndexFile;
+use super::table::Table;
 use super::{Location, merge};
 use crate::fs::durable;
 use crate::id::Id;
-use crate::limits::{INDEX_PENDING, INDEXES};
+use crate::limits::{INDEX_MAPPED, INDEX_PENDING, INDEXES};
 use crate::path::shown_path;
 use crate::store::Error;
 use crate::store::layout::Layout;
 use crate::store::pack::writer::FinishedPack;
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Finds chunks.
@@ -47,7 +48,19 @@ impl IndexSet {
                 Err(e) => return Err(e),
             }
         }
+        set.arrange();
         Ok(set)
+    }
+
+    /// Puts the indexes in order, the largest first: most of what is looked for is there. The smallest may be mapped.
+    fn arrange(&mut self) {
+        self.files.sort_by_key(|file| std::cmp::Reverse(file.counts().chunks));
+        let mut left = INDEX_MAPPED;
+        for file in self.files.iter_mut().rev() {
+            let rest = left.checked_sub(file.length());
+            file.may_map(rest.is_some());
+            left = rest.unwrap_or(0);
+        }
     }
 
     /// The open indexes.
@@ -77,15 +90,27 @@ impl IndexSet {
 
     /// Whether the store has a chunk, or will have it when it is flushed.
     pub fn contains(&self, id: &Id) -> Result<bool, Error> {
-        Ok(self.pending.contains(id) || self.find(id)?.is_some())
+        if self.pending.contains(id) {
+            return Ok(true);
+        }
+        if self.has_lost() {
+            return Ok(self.find(id)?.is_some());
+        }
+        // It is in a pack that is whole, whichever that is.
+        for file in &self.files {
+            if file.find_row(id)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Every pack that the indexes name, with the length that it should have.
     pub fn packs(&self) -> Result<Vec<(Id, u64)>, Error> {
         let mut packs = Vec::new();
         for file in &self.files {
-            for number in 0..file.counts().containers {
-                let row = file.container(number)?;
+            for row in Table::containers(file) {
+                let row = row?;
                 packs.push((row.name, row.length));
             }
         }
@@ -99,9 +124,9 @@ impl IndexSet {
         self.bad.iter().for_each(|(_, why)| tell(why.clone()));
         for file in &self.files {
             let mut last = None;
-            let mut sound = Layout::id_of(file.path(), "idx") == Some(file.hash());
-            for number in 0..file.counts().chunks {
-                let row = file.chunk(number)?;
+            let mut sound = Layout::id_of(file.path(), "idx") == Some(file.hash()?);
+            for row in Table::chunks(file) {
+                let row = row?;
                 sound &= last.is_none_or(|last| last < row.id) && file.locate(&row).is_ok();
                 last = Some(row.id);
             }
@@ -119,8 +144,8 @@ impl IndexSet {
     pub fn chunks_of(&self, pack: &Id) -> Result<Vec<Id>, Error> {
         let mut chunks = Vec::new();
         for file in &self.files {
-            for number in 0..file.counts().chunks {
-                let row = file.chunk(number)?;
+            for row in Table::chunks(file) {
+                let row = row?;
                 if file.locate(&row)?.pack == *pack {
                     chunks.push(row.id);
                 }
@@ -143,32 +168,33 @@ impl IndexSet {
     pub fn add(&mut self, pack: &FinishedPack, layout: &Layout) -> Result<(), Error> {
         self.lost.remove(&pack.name);
         self.pending.add(pack)?;
-        if self.pending.len() >= INDEX_PENDING { self.write_pending(layout) } else { Ok(()) }
+        if self.pending.len() >= INDEX_PENDING { self.flush(layout) } else { Ok(()) }
     }
 
-    fn write_pending(&mut self, layout: &Layout) -> Result<(), Error> {
+    /// Makes everything durable, and merges small indexes when there are many: also in the middle of a long run, which looks into each of them.
+    pub fn flush(&mut self, layout: &Layout) -> Result<(), Error> {
         if !self.pending.is_empty() {
             let path = std::mem::take(&mut self.pending).write(layout)?;
-            self.files.push(IndexFile::open(&path)?);
+            self.enter(&path)?;
         }
-        Ok(())
-    }
-
-    /// Makes everything durable, and merges small indexes when there are many.
-    pub fn flush(&mut self, layout: &Layout) -> Result<(), Error> {
-        self.write_pending(layout)?;
-        self.files.sort_by_key(|file| file.counts().chunks);
-        let sizes: Vec<u64> = self.files.iter().map(|file| file.counts().chunks).collect();
+        let sizes: Vec<u64> = self.files.iter().rev().map(|file| file.counts().chunks).collect();
         let take = merge::choose(&sizes, INDEXES);
         if take < 2 {
             return Ok(());
         }
-        let rest = self.files.split_off(take);
-        let small = std::mem::replace(&mut self.files, rest);
+        let small = self.files.split_off(self.files.len().saturating_sub(take));
         let path = merge::merge(layout, &small, &|pack| self.lost.contains(pack))?;
-        self.files.push(IndexFile::open(&path)?);
+        self.enter(&path)?;
         // The new one is durable: the old ones may go.
         small.iter().filter(|old| old.path() != path).try_for_each(|old| durable::remove(old.path()))?;
+        Ok(())
+    }
+
+    /// Opens an index that was written. What is lost and put again may give the very index that there was: that is there once.
+    fn enter(&mut self, path: &Path) -> Result<(), Error> {
+        self.files.retain(|file| file.path() != path);
+        self.files.push(IndexFile::open(path)?);
+        self.arrange();
         Ok(())
     }
 }
