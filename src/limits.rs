@@ -13,13 +13,17 @@ pub const CHUNK_MAX: usize = 4 << 20;
 pub const GATHER_BELOW: usize = CHUNK_MIN;
 /// A gathered block is closed when it holds this much.
 pub const BLOCK_TARGET: usize = 1 << 20;
+/// Or so many chunks.
+pub const GATHER_CHUNKS: usize = 8 << 10;
 /// Plain bytes of a block that a reader accepts (format-spec.md, 3).
 pub const BLOCK_MAX: usize = 8 << 20;
 /// Chunks of a block that a reader accepts: no chunk is empty.
 pub const BLOCK_CHUNKS_MAX: usize = 1 << 20;
 
-/// A pack is closed when it passes this.
+/// A pack is closed when it passes this, ...
 pub const PACK_TARGET: u64 = 64 << 20;
+/// ... or has so many chunks: of very small files it would have millions, whose names are in memory until it is in an index.
+pub const PACK_CHUNKS: usize = 64 << 10;
 /// Bytes written to a file before the disk is told to begin with them.
 pub const WRITEBACK: u64 = 4 << 20;
 /// Length of a pack that a reader accepts.

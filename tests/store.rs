@@ -203,6 +203,28 @@ fn an_index_that_is_written_again_is_merged_once() {
     assert!((0..8).all(|n| store.missing(BlockKind::Data, &[Id::of(&night(n))]).unwrap() == [false]));
 }
 
+/// Very small files: the names of millions of them would be in memory until their pack is full.
+#[test]
+fn a_pack_of_many_tiny_chunks_is_ended_by_their_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("s");
+    let store = create(&root);
+    for part in 0..9_u32 {
+        let chunks: Vec<[u8; 8]> =
+            (0..8192_u32).map(|n| [part.to_le_bytes(), n.to_le_bytes()].concat().try_into().unwrap()).collect();
+        put(&store, &chunks.iter().map(<[u8; 8]>::as_slice).collect::<Vec<_>>());
+    }
+    assert_eq!(
+        files(&root, "pack")
+            .iter()
+            .filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with("tmp"))
+            .count(),
+        1
+    );
+    store.settle().unwrap();
+    assert_eq!(reopen(&root).missing(BlockKind::Data, &[Id::of(&[0; 8])]).unwrap(), [false]);
+}
+
 #[test]
 fn a_flipped_byte_is_never_served() {
     let dir = tempfile::tempdir().unwrap();

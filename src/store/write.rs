@@ -10,7 +10,7 @@ use super::{Error, Store};
 use crate::format::pack::BlockKind;
 use crate::fs::{Error as FsError, durable};
 use crate::id::Id;
-use crate::limits::PACK_TARGET;
+use crate::limits::{PACK_CHUNKS, PACK_TARGET};
 use crate::path::shown_path;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -115,7 +115,7 @@ impl Store {
             }
         };
         pack.append(block)?;
-        let full = pack.length() >= PACK_TARGET;
+        let full = pack.length() >= PACK_TARGET || pack.chunks() >= PACK_CHUNKS;
         if full { self.close_pack(writer, slot) } else { Ok(()) }
     }
 }

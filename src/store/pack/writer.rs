@@ -19,6 +19,7 @@ pub struct PackWriter {
     hasher: blake3::Hasher,
     length: u64,
     rows: Vec<BlockRow>,
+    chunks: usize,
     writeback: Writeback,
 }
 
@@ -40,7 +41,7 @@ impl PackWriter {
         durable::remove_if_any(&path)?;
         let file = durable::create(&path)?;
         let (hasher, rows, writeback) = (blake3::Hasher::new(), Vec::new(), Writeback::default());
-        let mut writer = Self { path, file, hasher, length: 0, rows, writeback };
+        let mut writer = Self { path, file, hasher, length: 0, rows, chunks: 0, writeback };
         writer.write(&pack::encode_header())?;
         Ok(writer)
     }
@@ -60,6 +61,7 @@ impl PackWriter {
             u32::try_from(self.length).map_err(|_| Error::Unstorable(crate::format::Error::Limit("a pack")))?;
         self.write(&header.encode(block.chunks.iter().map(|c| c.length)))?;
         self.write(&block.stored)?;
+        self.chunks += block.chunks.len();
         self.rows.push(BlockRow { offset, header, chunks: block.chunks });
         Ok(())
     }
@@ -67,6 +69,11 @@ impl PackWriter {
     /// Bytes so far.
     pub const fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Chunks so far.
+    pub const fn chunks(&self) -> usize {
+        self.chunks
     }
 
     /// Ends the pack and makes it durable under its name.
