@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a bench may stop")]
 
 use backup::chunk::codec::{Decoder, Encoder};
+use backup::chunk::predict::{Model, predict, restore};
 use backup::chunk::shuffle::{Stride, shuffle, unshuffle};
 use divan::{Bencher, counter::BytesCount};
 
@@ -112,4 +113,18 @@ fn shuffled(bencher: Bencher, width: usize) {
 fn unshuffled(bencher: Bencher, width: usize) {
     let (plain, mut out) = (block(Kind::Random), Vec::new());
     bencher.counter(BytesCount::new(LEN)).bench_local(|| unshuffle(stride(width), &plain, &mut out));
+}
+
+const MODEL: Model = Model { odd: true, shift: 4 };
+
+#[divan::bench]
+fn predicted(bencher: Bencher) {
+    let (plain, mut out) = (block(Kind::Sky16), Vec::new());
+    bencher.counter(BytesCount::new(LEN)).bench_local(|| predict(MODEL, &plain, &mut out));
+}
+
+#[divan::bench]
+fn restored(bencher: Bencher) {
+    let (predicted, mut out) = (block(Kind::Sky16), Vec::new());
+    bencher.counter(BytesCount::new(LEN)).bench_local(|| restore(MODEL, &predicted, &mut out));
 }

@@ -7,6 +7,7 @@
 
 use backup::chunk::codec::{Codec, Decoder};
 use backup::chunk::cut::Chunker;
+use backup::chunk::predict::{Model, predict};
 use backup::chunk::shuffle::shuffle;
 use backup::entry::{
     CARRIED_FORWARD, CHANGED_WHILE_READ, ChunkRef, Content, Entry, Extent, Identity, Meta, Node, Time, Xattr,
@@ -34,7 +35,9 @@ use std::process::Command;
 const GOLDEN: &str = "tests/golden/v1";
 const STORE: StoreId = StoreId(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
 const NOW: Time = Time { seconds: 1_069_124_400, nanoseconds: 123_456_789 };
-const CODECS: [Codec; 5] = [Codec::Raw, Codec::Zstd, Codec::Shuffle2, Codec::Shuffle4, Codec::Shuffle8];
+const CODECS: [Codec; 6] =
+    [Codec::Raw, Codec::Zstd, Codec::Shuffle2, Codec::Shuffle4, Codec::Shuffle8, Codec::Predict2];
+const MODEL: Model = Model { odd: true, shift: 3 };
 const ROLES: [(&str, State); 4] = [
     ("role.empty", State::Empty),
     ("role", State::Clean(1)),
@@ -66,6 +69,14 @@ fn content(codec: Codec) -> Vec<Vec<u8>> {
         Codec::Shuffle8 => vec![
             [(0..300_u16).flat_map(|n| (1.0 + f64::from(n % 5) / 1024.0).to_be_bytes()).collect(), b"the end".to_vec()]
                 .concat(),
+        ],
+        // Up, down, and round from 65,535 to 0.
+        Codec::Predict2 => vec![
+            b"[".to_vec(),
+            (0..1000_u16)
+                .flat_map(|n| (n % 11).wrapping_add((n % 300).wrapping_mul(250)).wrapping_sub(9).to_be_bytes())
+                .collect(),
+            b"]".to_vec(),
         ],
     }
 }
@@ -108,8 +119,9 @@ fn entries() -> Vec<Entry> {
     let link = |leader: &[u8]| Node::HardLink { leader: path(leader) };
     let bias = vec![data(Codec::Shuffle2, 0), Extent::Hole { length: 1 << 20 }, data(Codec::Shuffle2, 1)];
     let flat = vec![data(Codec::Shuffle4, 0), data(Codec::Shuffle8, 0)];
+    let raw = vec![data(Codec::Predict2, 1), data(Codec::Predict2, 2)];
     let notes = vec![data(Codec::Zstd, 2), data(Codec::Zstd, 1)];
-    let rows: [(&[u8], u32, u32, Node); 17] = [
+    let rows: [(&[u8], u32, u32, Node); 18] = [
         (b"", 0o755, 0, Node::Directory),
         (b"detrend", 0o2775, 250, Node::Directory),
         (b"detrend/2003", 0o755, 251, Node::Directory),
@@ -126,6 +138,7 @@ fn entries() -> Vec<Entry> {
         (b"dev/socket", 0o700, 0, Node::Socket),
         (b"dev/zero", 0o666, 0, link(b"dev/null")),
         (b"notes \xff.txt", 0o4755, 1000, file(notes)),
+        (b"raw.fits", 0o640, 1000, file(raw)),
         (b"word", 0o644, 1000, file(vec![data(Codec::Zstd, 1)])),
     ];
     rows.into_iter().map(|(path, mode, uid, node)| entry(path, mode, uid, node)).collect()
@@ -216,11 +229,15 @@ fn record(kind: Kind, entries: &[Entry], root: &[u8]) -> Record {
 }
 
 fn stored(codec: Codec, plain: &[u8]) -> Vec<u8> {
-    let mut shuffled = plain.to_vec();
+    let mut arranged = plain.to_vec();
     if let Some(stride) = codec.stride() {
-        shuffle(stride, plain, &mut shuffled);
+        shuffle(stride, plain, &mut arranged);
     }
-    if codec == Codec::Raw { shuffled } else { zstd::bulk::compress(&shuffled, 3).unwrap() }
+    if codec == Codec::Predict2 {
+        predict(MODEL, plain, &mut arranged);
+        return [zstd::bulk::compress(&arranged, 3).unwrap(), vec![MODEL.byte()]].concat();
+    }
+    if codec == Codec::Raw { arranged } else { zstd::bulk::compress(&arranged, 3).unwrap() }
 }
 
 fn block(kind: BlockKind, codec: Codec, chunks: &[Vec<u8>]) -> Block {
@@ -341,8 +358,8 @@ fn the_index_is_read_and_written_as_it_is() {
     let (bytes, index) = (fs::read(&folder[0]).unwrap(), IndexFile::open(&folder[0]).unwrap());
     assert_eq!(store.layout().index(&Id::of(&bytes)), folder[0]);
     let counts = index.counts();
-    let expected: usize = 8 + 2 + snapshots().iter().map(|(.., nodes)| nodes.len()).sum::<usize>();
-    assert_eq!((counts.containers, counts.blocks, counts.chunks), (2, 9, expected as u64));
+    let expected: usize = 11 + 2 + snapshots().iter().map(|(.., nodes)| nodes.len()).sum::<usize>();
+    assert_eq!((counts.containers, counts.blocks, counts.chunks), (2, 10, expected as u64));
     let mut again = Counts::encode(&counts);
     (0..counts.containers).for_each(|n| ContainerRow::encode(&index.container(n).unwrap(), &mut again));
     (0..counts.blocks).for_each(|n| BlockRow::encode(&index.block(n).unwrap(), &mut again));

@@ -11,7 +11,7 @@ Exit status: 0 good, 1 something is wrong (each thing named on stderr as "wrong:
 "note:" lines on stderr do not change the status: nothing was lost by them.
 Needs Python 3.11, Linux with /proc, and the packages zstandard and blake3.
 """
-import argparse, mmap, os, re, stat, struct, sys
+import argparse, array, itertools, mmap, os, re, stat, struct, sys
 from collections import OrderedDict
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -27,6 +27,7 @@ U32, U64 = (1 << 32) - 1, (1 << 64) - 1
 FILE, DIR, SYMLINK, FIFO, SOCKET, CHAR, BLOCK, HARDLINK = range(8)       # [6] variants of node
 LETTER, TYPE = "-dlpscbh", {FIFO: stat.S_IFIFO, SOCKET: stat.S_IFSOCK, CHAR: stat.S_IFCHR, BLOCK: stat.S_IFBLK}
 CACHED_BLOCKS, OPEN_PACKS = 16, 64
+HIGH = 1 if sys.byteorder == "little" else 0                              # which byte of a number in an array is the high one
 
 
 class Bad(Exception):
@@ -39,6 +40,23 @@ class Unreadable(Exception):
 
 def hash_of(data):
     return blake3(data).digest()
+
+
+SIGNED = [(y - 128 + 32768) % 65536 - 32768 for y in range(65536)]       # [3] what the two bytes of a difference stand for
+
+
+def unpredict(data, odd, shift):                                         # [3]
+    half = (len(data) - odd) // 4
+    pairs, rest = bytearray(4 * half), data[4 * half:]
+    pairs[HIGH::2], pairs[1 - HIGH::2] = data[:2 * half], data[2 * half:4 * half]
+    numbers = array.array("H", bytes(pairs))
+    for run in slice(half), slice(half, None):
+        differences = [SIGNED[y] for y in numbers[run]]
+        sums = itertools.accumulate(differences, initial=0)
+        numbers[run] = array.array("H", [y + (s >> shift) & 65535 for y, s in zip(differences, sums)])
+    if HIGH:
+        numbers.byteswap()
+    return rest[:odd] + numbers.tobytes() + rest[odd:]
 
 
 def need(condition, *text):
@@ -355,7 +373,7 @@ class Store:
         lengths = self.read(pack, at + 32, 4 * n)
         need(hash_of(head[:24] + lengths)[:8] == check, "check of the block header")
         need(zero == 0 and zeros == 0, "reserved bytes are not zero")
-        need(codec <= 4, "codec", codec)
+        need(codec <= 5, "codec", codec)
         need(kind <= 1, "kind of block", kind)
         lengths = struct.unpack(f"<{n}I", lengths)
         need(sum(lengths) == plain, "the lengths of the chunks do not add up")
@@ -366,6 +384,9 @@ class Store:
         codec, _, plain, stored, _, at = head
         need(stored <= self.pack_size(pack), "the pack ends early")
         data = self.read(pack, at, stored)
+        if codec == 5:
+            need(data and data[-1] < 16, "the model of a block")
+            data, model = data[:-1], data[-1]
         if codec:
             try:
                 size = zstandard.get_frame_parameters(data).content_size
@@ -376,6 +397,8 @@ class Store:
         need(len(data) == plain, "plain length")
         if codec < 2:
             return data
+        if codec == 5:
+            return unpredict(data, min(model & 1, plain), model >> 1)
         w = 1 << (codec - 1)
         m = plain // w
         out = bytearray(plain)
@@ -419,7 +442,7 @@ class Store:
             offset, count, plain, stored, codec, kind, zeros = row
             need(not any(zeros), "reserved bytes are not zero")
             need(offset == at, "blocks are not one after the other")
-            need(count and codec <= 4 and kind <= 1 and plain <= MAX_BLOCK, "row of a block")
+            need(count and codec <= 5 and kind <= 1 and plain <= MAX_BLOCK, "row of a block")
             rows = list(ROW_TC.iter_unpack(toc[chunk:chunk + 36 * count]))
             need(len(rows) == count and sum(length for _, length in rows) == plain, "the lengths of the chunks do not add up")
             out.append((row[:6], [r[0] for r in rows], [r[1] for r in rows]))

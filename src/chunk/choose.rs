@@ -14,6 +14,7 @@
 
 use super::codec::{Codec, Error, Zstd};
 use super::fingerprint::{Entropy, Fingerprint, LOOK, LOOK_SLICE, alike};
+use super::predict::{Model, predict};
 use super::shuffle::{Stride, shuffle};
 
 /// A codec and how hard zstd works for it.
@@ -21,6 +22,8 @@ use super::shuffle::{Stride, shuffle};
 pub(super) struct Plan {
     pub(super) codec: Codec,
     pub(super) effort: Effort,
+    /// Only for [`Codec::Predict2`].
+    pub(super) model: Model,
 }
 
 /// Settings of zstd, each measured to be worth its time on some kind of data.
@@ -50,7 +53,11 @@ impl Plan {
     const TEXT: Self = Self::new(Codec::Zstd, Effort::Text);
 
     pub(super) const fn new(codec: Codec, effort: Effort) -> Self {
-        Self { codec, effort }
+        Self { codec, effort, model: Model { odd: false, shift: 0 } }
+    }
+
+    const fn predicted(model: Model, effort: Effort) -> Self {
+        Self { codec: Codec::Predict2, effort, model }
     }
 
     /// Whether storing `plain` bytes in `stored` is worth decompressing them again: 2 % or more.
@@ -90,6 +97,9 @@ const WORTH: usize = 80;
 /// A kind is forgotten when its gain has changed by one part in so many.
 const DRIFT: usize = 4;
 
+/// The means that are tried, over 1, 2, 4, and 16 numbers.
+const SHIFTS: [u8; 4] = [0, 1, 2, 4];
+
 /// The codecs that shuffle.
 const SHUFFLES: [Codec; 3] = [Codec::Shuffle2, Codec::Shuffle4, Codec::Shuffle8];
 
@@ -109,7 +119,7 @@ pub(super) struct Chooser {
     zstd: Zstd,
     entropy: Entropy,
     sample: Vec<u8>,
-    shuffled: Vec<u8>,
+    arranged: Vec<u8>,
     stored: Vec<u8>,
     /// The one met last comes first.
     kinds: Vec<Kind>,
@@ -123,7 +133,7 @@ impl Chooser {
             zstd: Zstd::new()?,
             entropy: Entropy::new(),
             sample: Vec::new(),
-            shuffled: Vec::new(),
+            arranged: Vec::new(),
             stored: Vec::new(),
             kinds: Vec::with_capacity(MEMORY),
             habit: SHUFFLES.map(|codec| (codec, Effort::Planes)),
@@ -144,9 +154,10 @@ impl Chooser {
         };
         kind.met = kind.met.saturating_add(1);
         if kind.met == SETTLE && kind.plans != [Plan::TEXT] {
-            self.contest(plain, &mut kind)?;
+            self.contest(plain, &mut kind, is_odd(&fingerprint))?;
         }
-        let plan = kind.plans.first().copied().unwrap_or(Plan::TEXT);
+        let mut plan = kind.plans.first().copied().unwrap_or(Plan::TEXT);
+        plan.model.odd = is_odd(&fingerprint);
         self.kinds.truncate(MEMORY - 1);
         self.kinds.insert(0, kind);
         Ok(plan)
@@ -155,7 +166,11 @@ impl Chooser {
     /// Takes note of what the plan just chosen made of the block.
     pub(super) fn learn(&mut self, plan: Plan, plain: usize, stored: usize) {
         let now = stored.saturating_mul(10_000) / plain.max(1);
-        let Some(kind) = self.kinds.first_mut().filter(|kind| kind.plans.first() == Some(&plan)) else { return };
+        let Some(kind) =
+            self.kinds.first_mut().filter(|kind| kind.plans.first().is_some_and(|p| p.codec == plan.codec))
+        else {
+            return;
+        };
         let then = *kind.gained.get_or_insert(now);
         if !Plan::gains(plain, stored) {
             // No more compressing in vain, for a few blocks.
@@ -182,10 +197,15 @@ impl Chooser {
             return Ok(vec![Plan::TEXT]);
         }
         sample(plain, TRIAL, TRIAL_SLICE, &mut self.sample);
-        let mut found = vec![(self.by_planes(Codec::Zstd)?, Plan::TEXT)];
+        let mut found = vec![(self.by_planes(Plan::TEXT)?, Plan::TEXT)];
         for (wider, (codec, effort)) in self.habit.into_iter().enumerate() {
-            let len = self.by_planes(codec)?;
-            found.push((len + len / TIE * wider, Plan::new(codec, effort)));
+            let plan = Plan::new(codec, effort);
+            let len = self.by_planes(plan)?;
+            found.push((len + len / TIE * wider, plan));
+        }
+        for shift in SHIFTS {
+            let plan = Plan::predicted(Model { odd: is_odd(fingerprint), shift }, Effort::Quick);
+            found.push((self.by_planes(plan)?, plan));
         }
         found.sort_by_key(|(len, _)| *len);
         let limit = found.first().map_or(0, |(least, _)| least + least / RIVAL);
@@ -195,8 +215,8 @@ impl Chooser {
     /// How long the sample becomes, plane by plane: in a real block each plane has Huffman tables of its own, in one short
     /// frame they would share one (which made float32 and int16 0.3 % larger in the end). Always zstd -1: with -3 for the
     /// unshuffled sample a trial takes 270 us instead of 150, and choices are no better.
-    fn by_planes(&mut self, codec: Codec) -> Result<usize, Error> {
-        let (source, width) = arrange(codec, &self.sample, &mut self.shuffled);
+    fn by_planes(&mut self, plan: Plan) -> Result<usize, Error> {
+        let (source, width) = arrange(plan, &self.sample, &mut self.arranged);
         let mut len = 0;
         for plane in source.chunks(source.len().div_ceil(width).max(1)) {
             self.zstd.compress(Effort::Quick, plane, &mut self.stored)?;
@@ -207,16 +227,17 @@ impl Chooser {
     }
 
     /// Settles with what a kind is stored from now on, by doing it. Worth its time because there are more such blocks.
-    fn contest(&mut self, plain: &[u8], kind: &mut Kind) -> Result<(), Error> {
+    fn contest(&mut self, plain: &[u8], kind: &mut Kind, odd: bool) -> Result<(), Error> {
         let plain = plain.get(..CONTEST).unwrap_or(plain);
         let mut best = (usize::MAX, Plan::TEXT);
-        for Plan { codec, .. } in kind.plans.drain(..) {
-            let plan = if codec == Codec::Zstd { Plan::TEXT } else { Plan::new(codec, Effort::Planes) };
+        for mut plan in kind.plans.drain(..) {
+            plan.model.odd = odd;
+            plan.effort = if plan.codec == Codec::Zstd { Effort::Text } else { Effort::Planes };
             let len = self.whole(plan, plain)?;
             best = if len < best.0 { (len, plan) } else { best };
         }
         if best.1 != Plan::TEXT {
-            let quick = Plan::new(best.1.codec, Effort::Quick);
+            let quick = Plan { effort: Effort::Quick, ..best.1 };
             if self.whole(quick, plain)? <= best.0 + best.0 / WORTH {
                 best.1 = quick;
             }
@@ -231,21 +252,31 @@ impl Chooser {
 
     /// How long `plain` becomes.
     fn whole(&mut self, plan: Plan, plain: &[u8]) -> Result<usize, Error> {
-        let (source, _) = arrange(plan.codec, plain, &mut self.shuffled);
+        let (source, _) = arrange(plan, plain, &mut self.arranged);
         self.zstd.compress(plan.effort, source, &mut self.stored)?;
         Ok(self.stored.len())
     }
 }
 
 /// The bytes as zstd is to see them, and into how many planes they fall.
-pub(super) fn arrange<'a>(codec: Codec, plain: &'a [u8], shuffled: &'a mut Vec<u8>) -> (&'a [u8], usize) {
-    match codec.stride() {
-        Some(stride) => {
-            shuffle(stride, plain, shuffled);
-            (shuffled, stride.width())
+pub(super) fn arrange<'a>(plan: Plan, plain: &'a [u8], arranged: &'a mut Vec<u8>) -> (&'a [u8], usize) {
+    match (plan.codec, plan.codec.stride()) {
+        (Codec::Predict2, _) => {
+            predict(plan.model, plain, arranged);
+            (arranged, 2)
         }
-        None => (plain, 1),
+        (_, Some(stride)) => {
+            shuffle(stride, plain, arranged);
+            (arranged, stride.width())
+        }
+        _ => (plain, 1),
     }
+}
+
+/// Whether 16-bit numbers of a block begin at its second byte: the planes of their high bytes hold less than those of their low ones.
+fn is_odd(fingerprint: &Fingerprint) -> bool {
+    let sum = |first| fingerprint.iter().skip(first).step_by(2).sum::<f32>();
+    sum(0) > sum(1)
 }
 
 /// Gathers slices from all over the block, `total` bytes together or all of it. They begin at whole elements of the block.

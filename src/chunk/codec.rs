@@ -1,10 +1,10 @@
-//! How the bytes of a block are stored: raw, zstd, or byte-shuffle and zstd.
+//! How the bytes of a block are stored: raw, zstd, byte-shuffle and zstd, or prediction and zstd.
 //!
-//! Floor 1, above `chunk::shuffle` and `chunk::choose`; the pack writer and reader of the store call it with whole blocks.
+//! Floor 1, above `chunk::shuffle`, `chunk::predict` and `chunk::choose`; the pack writer and reader of the store call it with whole blocks.
 //!
 //! What must stay true: the number of a codec is written in every block header and never changes its meaning; a stored
 //! block is either the plain bytes (`Raw`) or exactly one zstd frame, without checksum (the chunk ids prove the content)
-//! and without dictionary; which codec and level were chosen is nobody's business but the encoder's, a reader needs
+//! and without dictionary, after which comes, if it was predicted, a byte that says how; which codec and level were chosen is nobody's business but the encoder's, a reader needs
 //! only the number. Stored bytes come from a disk that may have rotted: the decoder answers anything with an error,
 //! never with a panic, and never takes more memory than the caller's `plain_len`.
 
@@ -13,6 +13,7 @@ use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{CParameter, MAGICNUMBER, compress_bound, find_frame_compressed_size};
 
 use super::choose::{Chooser, Effort, Plan, arrange};
+use super::predict::{Model, restore};
 use super::shuffle::{Stride, unshuffle};
 
 /// The longest block that is ever encoded or decoded: 8 MiB, twice the longest chunk.
@@ -32,6 +33,8 @@ pub enum Codec {
     Shuffle4 = 3,
     /// Shuffled by 8, then one zstd frame.
     Shuffle8 = 4,
+    /// Predicted as 16-bit numbers, then one zstd frame and the byte of the model.
+    Predict2 = 5,
 }
 
 impl Codec {
@@ -39,7 +42,7 @@ impl Codec {
     #[must_use]
     pub const fn stride(self) -> Option<Stride> {
         match self {
-            Self::Raw | Self::Zstd => None,
+            Self::Raw | Self::Zstd | Self::Predict2 => None,
             Self::Shuffle2 => Some(Stride::Two),
             Self::Shuffle4 => Some(Stride::Four),
             Self::Shuffle8 => Some(Stride::Eight),
@@ -62,6 +65,7 @@ impl TryFrom<u8> for Codec {
             2 => Ok(Self::Shuffle2),
             3 => Ok(Self::Shuffle4),
             4 => Ok(Self::Shuffle8),
+            5 => Ok(Self::Predict2),
             _ => Err(UnknownCodec(number)),
         }
     }
@@ -85,6 +89,9 @@ pub enum Error {
     /// The stored bytes are not exactly one frame.
     #[error("stored bytes are not exactly one zstd frame")]
     NotOneFrame,
+    /// The stored bytes of a predicted block do not say how.
+    #[error("stored bytes do not end in the byte of a model")]
+    NoModel,
     /// The stored bytes are good, but not as long as the header says.
     #[error("block is {found} bytes long where {expected} were promised")]
     Length {
@@ -105,7 +112,7 @@ pub enum Error {
 pub struct Encoder {
     zstd: Zstd,
     chooser: Chooser,
-    shuffled: Vec<u8>,
+    arranged: Vec<u8>,
     stored: Vec<u8>,
 }
 
@@ -115,7 +122,7 @@ impl Encoder {
     /// # Errors
     /// When zstd refuses a context.
     pub fn new() -> Result<Self, Error> {
-        Ok(Self { zstd: Zstd::new()?, chooser: Chooser::new()?, shuffled: Vec::new(), stored: Vec::new() })
+        Ok(Self { zstd: Zstd::new()?, chooser: Chooser::new()?, arranged: Vec::new(), stored: Vec::new() })
     }
 
     /// Encodes `plain` with the codec that a sample of it speaks for. The stored bytes are valid until the next call; they
@@ -137,8 +144,11 @@ impl Encoder {
 
     /// Encodes as planned, and falls back to raw when that gains too little.
     fn encode_as(&mut self, plan: Plan, plain: &[u8]) -> Result<Codec, Error> {
-        let (source, _) = arrange(plan.codec, plain, &mut self.shuffled);
+        let (source, _) = arrange(plan, plain, &mut self.arranged);
         self.zstd.compress(plan.effort, source, &mut self.stored)?;
+        if plan.codec == Codec::Predict2 {
+            self.stored.push(plan.model.byte());
+        }
         self.chooser.learn(plan, plain.len(), self.stored.len());
         Ok(if Plan::gains(plain.len(), self.stored.len()) { plan.codec } else { Codec::Raw })
     }
@@ -173,7 +183,7 @@ impl Zstd {
 /// Decodes blocks. One a worker thread: it holds zstd's tables and, once a shuffled block was met, a buffer of a block.
 pub struct Decoder {
     zstd: Decompressor<'static>,
-    shuffled: Vec<u8>,
+    arranged: Vec<u8>,
 }
 
 impl Decoder {
@@ -182,7 +192,7 @@ impl Decoder {
     /// # Errors
     /// When zstd refuses a context.
     pub fn new() -> Result<Self, Error> {
-        Ok(Self { zstd: Decompressor::new().map_err(Error::Damaged)?, shuffled: Vec::new() })
+        Ok(Self { zstd: Decompressor::new().map_err(Error::Damaged)?, arranged: Vec::new() })
     }
 
     /// Replaces `out` by the `plain_len` bytes that `stored` stands for.
@@ -193,20 +203,32 @@ impl Decoder {
         if plain_len > MAX_PLAIN {
             return Err(Error::TooLong(plain_len));
         }
-        if let Some(stride) = codec.stride() {
-            decompress(&mut self.zstd, stored, plain_len, &mut self.shuffled)?;
-            out.try_reserve_exact(plain_len.saturating_sub(out.len()))?;
-            unshuffle(stride, &self.shuffled, out);
-            return Ok(());
+        match (codec, codec.stride()) {
+            (_, Some(stride)) => {
+                self.arranged(stored, plain_len, out)?;
+                unshuffle(stride, &self.arranged, out);
+            }
+            (Codec::Predict2, _) => {
+                let (byte, frame) = stored.split_last().ok_or(Error::NoModel)?;
+                let model = Model::of(*byte).ok_or(Error::NoModel)?;
+                self.arranged(frame, plain_len, out)?;
+                restore(model, &self.arranged, out);
+            }
+            (Codec::Zstd, _) => decompress(&mut self.zstd, stored, plain_len, out)?,
+            _ => {
+                expect_length(plain_len, stored.len())?;
+                out.clear();
+                out.try_reserve_exact(plain_len)?;
+                out.extend_from_slice(stored);
+            }
         }
-        if codec == Codec::Zstd {
-            return decompress(&mut self.zstd, stored, plain_len, out);
-        }
-        expect_length(plain_len, stored.len())?;
-        out.clear();
-        out.try_reserve_exact(plain_len)?;
-        out.extend_from_slice(stored);
         Ok(())
+    }
+
+    /// Decompresses the arranged bytes of a block, and makes room for the plain ones.
+    fn arranged(&mut self, frame: &[u8], plain_len: usize, out: &mut Vec<u8>) -> Result<(), Error> {
+        decompress(&mut self.zstd, frame, plain_len, &mut self.arranged)?;
+        Ok(out.try_reserve_exact(plain_len.saturating_sub(out.len()))?)
     }
 }
 

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ALL: [Codec; 5] = [Codec::Raw, Codec::Zstd, Codec::Shuffle2, Codec::Shuffle4, Codec::Shuffle8];
+const ALL: [Codec; 6] = [Codec::Raw, Codec::Zstd, Codec::Shuffle2, Codec::Shuffle4, Codec::Shuffle8, Codec::Predict2];
 
 /// Encodes with a codec of our choice.
 fn stored_as(codec: Codec, plain: &[u8]) -> Vec<u8> {
@@ -11,7 +11,8 @@ fn stored_as(codec: Codec, plain: &[u8]) -> Vec<u8> {
         return plain.to_vec();
     }
     let mut encoder = Encoder::new().unwrap();
-    encoder.encode_as(Plan::new(codec, Effort::Quick), plain).unwrap();
+    let model = Model { odd: true, shift: 3 };
+    encoder.encode_as(Plan { model, ..Plan::new(codec, Effort::Quick) }, plain).unwrap();
     encoder.stored
 }
 
@@ -28,6 +29,11 @@ fn noise(len: usize) -> Vec<u8> {
 /// A sky of 16-bit big-endian pixels around 1000, with some 6 bits of noise.
 fn sky(pixels: usize) -> Vec<u8> {
     noise(pixels).iter().flat_map(|n| (1000 + u16::from(*n >> 2)).to_be_bytes()).collect()
+}
+
+/// Pairs of a number of two bits and one of eight.
+fn rows(count: usize) -> Vec<u8> {
+    noise(2 * count).as_chunks::<2>().0.iter().flat_map(|[a, b]| [a & 0xc0, *b]).collect()
 }
 
 fn text(len: usize) -> Vec<u8> {
@@ -47,7 +53,7 @@ fn numbers_are_those_of_the_format() {
         assert_eq!(u8::from(codec), number);
         assert_eq!(Codec::try_from(number), Ok(codec));
     }
-    assert_eq!(Codec::try_from(5), Err(UnknownCodec(5)));
+    assert_eq!(Codec::try_from(6), Err(UnknownCodec(6)));
 }
 
 #[test]
@@ -60,7 +66,9 @@ fn chooses_what_suits() {
     let cases = [
         (noise(1 << 20), Codec::Raw),
         (text(1 << 20), Codec::Zstd),
-        (sky(1 << 19), Codec::Shuffle2),
+        (rows(1 << 19), Codec::Shuffle2),
+        (sky(1 << 19), Codec::Predict2),
+        (sky(1 << 19).split_off(1), Codec::Predict2),
         (f32s, Codec::Shuffle4),
         (f64s, Codec::Shuffle8),
         (vec![7], Codec::Raw),
@@ -84,7 +92,7 @@ fn stays_right_over_many_blocks_and_notices_a_change() {
     for _ in 0..2 {
         for start in 0..LONG {
             // Chunks are cut anywhere, also within an element.
-            assert_eq!(encoder.encode(&sky[start * 4001..][..1 << 18]).unwrap().0, Codec::Shuffle2);
+            assert_eq!(encoder.encode(&sky[start * 4001..][..1 << 18]).unwrap().0, Codec::Predict2);
         }
         for start in 0..LONG {
             assert_eq!(encoder.encode(&random[start * 4001..][..1 << 18]).unwrap().0, Codec::Raw);
@@ -134,13 +142,26 @@ fn exactly_one_frame() {
 }
 
 #[test]
+fn a_predicted_block_ends_in_a_model() {
+    let (plain, mut out, mut decoder) = (sky(1000), Vec::new(), Decoder::new().unwrap());
+    let mut stored = stored_as(Codec::Predict2, &plain);
+    assert_eq!(stored.pop(), Some(7), "odd, over 8");
+    assert!(matches!(decoder.decode(Codec::Predict2, &[], 0, &mut out), Err(Error::NoModel)));
+    for byte in 0..=255 {
+        let found = decoder.decode(Codec::Predict2, &[&stored[..], &[byte]].concat(), 2000, &mut out);
+        assert_eq!(found.is_ok(), byte < 16, "{byte}: {found:?}");
+        assert_eq!(out == plain, byte == 7, "{byte}");
+    }
+}
+
+#[test]
 fn takes_no_more_memory_than_promised() {
     // Eight MiB of zeros in a few hundred bytes.
     let bomb = stored_as(Codec::Zstd, &vec![0; MAX_PLAIN]);
-    for codec in [Codec::Zstd, Codec::Shuffle2] {
+    for codec in [Codec::Zstd, Codec::Shuffle2, Codec::Predict2] {
         let (mut out, mut decoder) = (Vec::new(), Decoder::new().unwrap());
         assert!(decoder.decode(codec, &bomb, 1000, &mut out).is_err());
-        assert!(out.capacity() <= 1000 && decoder.shuffled.capacity() <= 1000);
+        assert!(out.capacity() <= 1000 && decoder.arranged.capacity() <= 1000);
     }
     assert!(matches!(Encoder::new().unwrap().encode(&vec![0; MAX_PLAIN + 1]), Err(Error::TooLong(_))));
 }

@@ -4,4 +4,5 @@ mod choose;
 pub mod codec;
 pub mod cut;
 mod fingerprint;
+pub mod predict;
 pub mod shuffle;
