@@ -101,6 +101,10 @@ pub const PUBLISH_PATHS: usize = 16 << 20;
 pub const MOVES_BYTES: usize = 64 << 20;
 /// ... and so many of the same content are looked at for the best.
 pub const MOVES_ALIKE: usize = 64;
+/// A file that has so many bytes in common with its last version, at the same places, ...
+pub const SHARED_FILE: u64 = 1 << 20;
+/// ... and one part in so many of its own, shares them with it where the file system can.
+pub const SHARED_PART: u64 = 4;
 /// Names of a file that may be as many as a file system gives one: 65,000 on ext4, less on others.
 pub const MANY_NAMES: u64 = 1000;
 /// Snapshots in which links are looked for that an interrupted run left in its stage.

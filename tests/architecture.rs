@@ -65,6 +65,7 @@ const DISK: &[(&str, &str)] = &[
     ("source/read.rs", "reads from files that fs::dir opened"),
     ("source/feed.rs", "names kinds of files"),
     ("tree/make.rs", "writes to files that fs::dir made"),
+    ("tree/share.rs", "has files cloned that fs::dir opened and made"),
     ("tree/trust.rs", "names kinds of files"),
     ("tree/twin.rs", "copies a file that fs::dir opened into one that it made"),
     ("cli/table.rs", "finds backup.tab and looks at who may write to it"),

@@ -1,6 +1,6 @@
-//! Reading the data of a file around its holes, and writing files with holes (floor 1).
+//! Reading the data of a file around its holes, writing files with holes, and files that share what they hold (floor 1).
 
-use rustix::fs::SeekFrom;
+use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::File;
 use std::io;
@@ -49,4 +49,14 @@ pub fn read_at(file: &File, mut at: u64, buffer: &mut [u8]) -> io::Result<usize>
 /// Writes all of `bytes` at `at`.
 pub fn write_at(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
     file.write_all_at(bytes, at)
+}
+
+/// Makes `to` hold what `from` holds, both on the same medium: nothing is copied before one of them changes (`FICLONE`).
+pub fn clone_file(from: &File, to: &File) -> io::Result<()> {
+    Ok(rustix::fs::ioctl_ficlone(to, from)?)
+}
+
+/// Makes a hole where there may be data.
+pub fn punch(file: &File, at: u64, length: u64) -> io::Result<()> {
+    Ok(rustix::fs::fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, at, length)?)
 }

@@ -119,3 +119,53 @@ fn walk<E: From<Error>>(
         each(&extents, reader)
     })
 }
+
+/// The extents of a content with where each begins, to be compared with those of another that is gone through beside it.
+#[derive(Debug)]
+pub struct Beside<'c> {
+    lists: std::slice::Iter<'c, ChunkRef>,
+    extents: std::vec::IntoIter<Extent>,
+    /// The next one.
+    head: Option<Extent>,
+    at: u64,
+}
+
+impl<'c> Beside<'c> {
+    /// At the beginning.
+    pub fn new(content: &'c Content) -> Self {
+        let (lists, extents) = match content {
+            Content::Direct(extents) => (&[][..], extents.clone()),
+            Content::Indirect(lists) => (&lists[..], Vec::new()),
+        };
+        Self { lists: lists.iter(), extents: extents.into_iter(), head: None, at: 0 }
+    }
+
+    /// Whether the very extent stands at this offset, too. Offsets come in order.
+    pub fn has(&mut self, offset: u64, extent: &Extent, reader: &mut dyn ChunkReader) -> Result<bool, Error> {
+        loop {
+            let Some(head) = self.head else {
+                self.head = self.next(reader)?;
+                if self.head.is_none() {
+                    return Ok(false);
+                }
+                continue;
+            };
+            if self.at >= offset {
+                return Ok(self.at == offset && head == *extent);
+            }
+            self.at = self.at.saturating_add(head.length());
+            self.head = None;
+        }
+    }
+
+    fn next(&mut self, reader: &mut dyn ChunkReader) -> Result<Option<Extent>, Error> {
+        loop {
+            if let Some(extent) = self.extents.next() {
+                return Ok(Some(extent));
+            }
+            let Some(list) = self.lists.next() else { return Ok(None) };
+            let extents = manifest::decode_extents(reader.read(list)?);
+            self.extents = extents.map_err(|source| Error::Node { node: list.id, source })?.into_iter();
+        }
+    }
+}

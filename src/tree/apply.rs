@@ -12,6 +12,7 @@ use super::dirs::Dirs;
 use super::moves::Moves;
 use super::plan::Action;
 use super::publish::Publisher;
+use super::share::Sharing;
 use super::stage::{self, Making, Stage, Waiting};
 use super::stager::{Staged, Stager};
 use super::trust::Trust;
@@ -20,6 +21,7 @@ use super::{Error, Partial};
 use crate::entry::{Entry, Node, Time};
 use crate::fs::dir::Dir;
 use crate::fs::fidelity::Fidelity;
+use crate::fs::sync::Durability;
 use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES, PUBLISH_PATHS};
 use crate::manifest;
 use crate::monitor::Monitor;
@@ -95,7 +97,10 @@ pub fn apply(
         absent: HashSet::new(),
         aside: Aside::new(target.moves, &stage),
     };
-    let stager = Stager { stage: &stage, chunks, fidelity, monitor };
+    // What would be read of a store on another host is asked for ahead, all of it.
+    let sharing = Sharing::new(dirs(None)?, durability == Durability::EachFile || chunks.looks_ahead());
+    let seen = Trust::before(target.trusted, fidelity);
+    let stager = Stager { stage: &stage, chunks, trust: &seen, sharing: &sharing, monitor };
     let mut applier = Applier { stager, publisher, done: Applied::default(), beyond: HashMap::new() };
     in_batches(actions, target.moves, stager, &mut applier)?;
     applier.publisher.aside.close()?;
@@ -227,6 +232,7 @@ impl Applier<'_> {
                 self.publish(&ready, number, action);
             }
         }
+        self.done.bytes = self.done.bytes.saturating_sub(staged.shared);
         self.stager.stage.end()
     }
 

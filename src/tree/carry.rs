@@ -98,6 +98,7 @@ impl Applier<'_> {
         self.stager.stage.finish_late(&making, is_made.then(|| stage::name(number)).as_deref(), ready)?;
         self.done.failed += made.unmade.len() as u64;
         staged.unmade.extend(made.unmade);
+        staged.shared = staged.shared.saturating_add(made.shared);
         staged.beyond.extend(made.beyond);
         self.publisher.partial = std::mem::take(&mut self.publisher.partial).and(made.partial);
         Ok(())

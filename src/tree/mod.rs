@@ -15,6 +15,7 @@ mod need;
 pub mod plan;
 mod publish;
 pub mod relink;
+mod share;
 pub mod stage;
 mod stager;
 pub mod survey;

@@ -2,11 +2,12 @@
 
 use super::make::Maker;
 use super::plan::Action;
+use super::share::Sharing;
 use super::stage::{self, Stage};
+use super::trust::Trust;
 use super::{Error, Partial};
 use crate::entry::{ChunkRef, Content, Extent, Node};
 use crate::fs::dir::Dir;
-use crate::fs::fidelity::Fidelity;
 use crate::limits::STAGE_GROUP;
 use crate::manifest;
 use crate::monitor::Monitor;
@@ -29,6 +30,8 @@ pub(super) struct Staged {
     pub(super) beyond: HashMap<usize, String>,
     /// What was made with a part of its metadata.
     pub(super) partial: Partial,
+    /// Bytes that need not be written.
+    pub(super) shared: u64,
 }
 
 impl Staged {
@@ -37,6 +40,7 @@ impl Staged {
         self.unmade.extend(other.unmade);
         self.beyond.extend(other.beyond);
         self.partial = self.partial.and(other.partial);
+        self.shared = self.shared.saturating_add(other.shared);
         self
     }
 }
@@ -46,7 +50,9 @@ impl Staged {
 pub(super) struct Stager<'a> {
     pub(super) stage: &'a Stage,
     pub(super) chunks: &'a dyn ChunkSource,
-    pub(super) fidelity: &'a Fidelity,
+    /// What is known of the tree as it was seen: old versions may be shared.
+    pub(super) trust: &'a Trust<'a>,
+    pub(super) sharing: &'a Sharing<'a>,
     pub(super) monitor: &'a dyn Monitor,
 }
 
@@ -63,15 +69,16 @@ impl Stager<'_> {
     }
 
     fn make_group(&self, making: &Dir, actions: &[Numbered<'_>]) -> Result<Staged, Error> {
-        let maker = Maker { stage: self.stage, making, fidelity: self.fidelity };
+        let maker = Maker { stage: self.stage, making, trust: self.trust, sharing: self.sharing };
         let mut reader = self.chunks.reader()?;
         let mut staged = Staged::default();
         for (number, action) in actions {
-            if let Action::Put { new, .. } = action {
-                match maker.make(&stage::name(*number), new, reader.as_mut()) {
-                    Ok(is_whole) => {
+            if let Action::Put { new, old } = action {
+                match maker.make(&stage::name(*number), new, old.as_ref(), reader.as_mut()) {
+                    Ok(made) => {
                         staged.any_file |= matches!(new.node, Node::File { .. });
-                        if !is_whole {
+                        staged.shared = staged.shared.saturating_add(made.shared);
+                        if !made.is_whole {
                             staged.partial.note(&new.path);
                         }
                     }

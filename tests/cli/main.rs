@@ -28,6 +28,7 @@ mod killed;
 mod moves;
 mod nights;
 mod permissions;
+mod shared;
 mod sources;
 mod stage;
 mod strangers;
