@@ -115,16 +115,21 @@ impl Publisher<'_> {
         if stat.links != 1 || !self.trust.is_seen(&stat, new) {
             return Err(conflict());
         }
-        if self.durability == Durability::EachFile {
-            dir.open_file(name)?.0.sync_all()?;
-        }
         dir.link(name, to.dir, to.name)?;
-        if !to.dir.stat(to.name)?.is_same(&stat) {
+        if let Err(e) = self.prove_linked(to, &stat) {
             to.dir.unlink(to.name)?;
-            return Err(conflict());
+            return Err(e);
         }
         self.trust.linked(&object, &stat);
         Ok(())
+    }
+
+    /// Proves that the name leads to the very file. Where files are synced one by one, this one is.
+    fn prove_linked(&self, name: Waiting<'_>, file: &Stat) -> io::Result<()> {
+        if !name.dir.stat(name.name)?.is_same(file) {
+            return Err(conflict());
+        }
+        if self.durability == Durability::EachFile { name.dir.open_file(name.name)?.0.sync_all() } else { Ok(()) }
     }
 
     /// Puts a file in its new place; tells whether it could be used: if not, it is no more in the stage, or not ours to remove.
