@@ -169,3 +169,68 @@ impl<'c> Beside<'c> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Beside, ContentBuilder};
+    use crate::entry::{ChunkRef, Content, Extent};
+    use crate::id::Id;
+    use crate::store;
+    use crate::store::chunks::ChunkReader;
+    use std::collections::HashMap;
+
+    struct Lists(HashMap<Id, Vec<u8>>);
+
+    impl ChunkReader for Lists {
+        fn read(&mut self, chunk: &ChunkRef) -> Result<&[u8], store::Error> {
+            self.0.get(&chunk.id).map(Vec::as_slice).ok_or(store::Error::MissingChunk(chunk.id))
+        }
+    }
+
+    fn data(n: u32) -> Extent {
+        Extent::Data { id: Id::of(&n.to_le_bytes()), length: 100 + n % 7 }
+    }
+
+    fn content(extents: impl IntoIterator<Item = Extent>, lists: &mut Lists) -> Content {
+        let mut builder = ContentBuilder::default();
+        let mut sink = |list: ChunkRef, bytes: Vec<u8>| {
+            lists.0.insert(list.id, bytes);
+            Ok(())
+        };
+        extents.into_iter().for_each(|extent| builder.push(extent, &mut sink).unwrap());
+        builder.finish(&mut sink).unwrap()
+    }
+
+    /// How many extents of the second are in the first at the same place.
+    fn common(old: &Content, new: &[Extent], lists: &mut Lists) -> usize {
+        let (mut old, mut at) = (Beside::new(old), 0);
+        new.iter()
+            .filter(|extent| {
+                at += extent.length();
+                old.has(at - extent.length(), extent, lists).unwrap()
+            })
+            .count()
+    }
+
+    #[test]
+    fn extents_at_the_same_place_are_found_whether_they_are_listed_or_not() {
+        let mut lists = Lists(HashMap::new());
+        for count in [1000, 20_000] {
+            let old: Vec<_> = (0..count).map(data).collect();
+            let content = content(old.iter().copied(), &mut lists);
+            assert_eq!(matches!(content, Content::Indirect(_)), count > 1000);
+            let all = old.len();
+            assert_eq!(common(&content, &old, &mut lists), all);
+            // Two become one that is as long; then all that follows is where it was.
+            let mut new = old.clone();
+            let both = u32::try_from(new[4].length() + new[5].length()).unwrap();
+            new.splice(4..6, [Extent::Data { id: Id::of(b"other"), length: both }]);
+            assert_eq!(common(&content, &new, &mut lists), all - 2);
+            // One byte more, and nothing is.
+            new[0] = Extent::Hole { length: 101 };
+            assert_eq!(common(&content, &new, &mut lists), 0);
+            assert_eq!(common(&content, &[&old[..], &[data(9)]].concat(), &mut lists), all, "appended");
+            assert_eq!(common(&content, &old[..all / 2], &mut lists), all / 2, "cut");
+        }
+    }
+}
