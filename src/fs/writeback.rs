@@ -1,7 +1,7 @@
 //! Early writeback: the disk works on what was just written while more is being made, so that a later sync waits for little (floor 1).
 //!
 //! Only a hint: nothing depends on it but time. What is durable is decided by a sync. The kernel is told that the pages will not be needed soon
-//! (`POSIX_FADV_DONTNEED`, see posix_fadvise(2)): of pages that are dirty it begins the writeback, without waiting, and keeps them.
+//! (`POSIX_FADV_DONTNEED`, see `posix_fadvise(2)`): of pages that are dirty it begins the writeback, without waiting, and keeps them.
 
 use crate::limits::WRITEBACK;
 use rustix::fs::{Advice, fadvise};

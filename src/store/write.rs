@@ -107,12 +107,11 @@ impl Store {
         let slot = block.kind as usize;
         writer.unfinished.extend(block.chunks.iter().map(|c| c.id));
         let place = writer.open.get_mut(slot).ok_or(Error::Gone("no such kind of block"))?;
-        let pack = match place {
-            Some(pack) => pack,
-            None => {
-                writer.begun += 1;
-                place.insert(PackWriter::create(&self.layout, writer.begun)?)
-            }
+        let pack = if let Some(pack) = place {
+            pack
+        } else {
+            writer.begun += 1;
+            place.insert(PackWriter::create(&self.layout, writer.begun)?)
         };
         pack.append(block)?;
         let full = pack.length() >= PACK_TARGET || pack.chunks() >= PACK_CHUNKS;
