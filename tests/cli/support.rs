@@ -94,6 +94,11 @@ pub(crate) fn bare(program: impl AsRef<OsStr>, folder: &Path) -> Command {
     command
 }
 
+/// Copies the program, by a process of its own: a file that any process has open for writing cannot be run, and other tests fork.
+pub(crate) fn copy_program(to: &Path) {
+    assert!(Command::new("cp").arg(PROGRAM).arg(to).status().unwrap().success());
+}
+
 /// One night that went well: its number and what the source was.
 #[derive(Debug)]
 pub(crate) struct Night {
@@ -156,9 +161,7 @@ impl Site {
             self.user = Some(user);
             // Where the program was built need not be a folder that everybody may enter.
             self.program = self.path("backup-program");
-            // By a process of its own: a file that any process has open for writing cannot be run, and other tests fork.
-            let copied = Command::new("cp").arg(PROGRAM).arg(&self.program).status().unwrap();
-            assert!(copied.success());
+            copy_program(&self.program);
             fs::set_permissions(self.path(""), fs::Permissions::from_mode(0o755)).unwrap();
             self.give_all_away();
         }

@@ -1,6 +1,6 @@
 //! Finding backup.tab, and refusing one that is wrong.
 
-use crate::support::{PROGRAM, Ran, Site, bare, finish, set_mode, we_are_root};
+use crate::support::{PROGRAM, Ran, Site, bare, copy_program, finish, set_mode, we_are_root};
 use std::fs;
 use std::path::Path;
 
@@ -32,7 +32,7 @@ fn it_is_looked_for_in_the_order_that_the_help_says() {
     fs::create_dir(&beside).unwrap();
     fs::create_dir(&here).unwrap();
     let program = beside.join("backup");
-    fs::copy(PROGRAM, &program).unwrap();
+    copy_program(&program);
     let asked = |tab: Option<&str>, variable: Option<&str>| {
         let mut command = bare(&program, &here);
         command.args(tab.iter().flat_map(|file| ["--tab", file]));
