@@ -10,13 +10,12 @@ use super::stat::Stat;
 use crate::entry::Time;
 use crate::path::RelPath;
 use crate::path::called;
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, openat2};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, openat2};
 use rustix::io::{Errno, retry_on_intr};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -27,8 +26,6 @@ pub struct Dir(pub(super) OwnedFd);
 
 /// So many symlinks are followed, as by the kernel.
 const LINKS_MAX: usize = 40;
-/// Bytes of a directory that are listed by one call.
-const LISTING: usize = 16 << 10;
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// A directory that is only gone through: nobody needs to be let list it.
 const WAY: OFlags = DIRECTORY.union(OFlags::PATH);
@@ -142,8 +139,7 @@ impl Dir {
     /// The names in it, without `.` and `..`.
     pub fn names(&self) -> io::Result<Names> {
         loop {
-            // Somebody else may be listing it by this descriptor, or may have done so.
-            match self.to_list()?.list() {
+            match self.list() {
                 // A listing that was interrupted does not go on: it begins again.
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 listed => return listed,
@@ -151,19 +147,9 @@ impl Dir {
         }
     }
 
-    /// As [`Dir::names`], of a directory that has just been opened, to list it, and that nobody else has: it need not be opened once more.
-    pub fn names_of_new(&self) -> io::Result<Names> {
-        match self.list() {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => self.names(),
-            listed => listed,
-        }
-    }
-
     fn list(&self) -> io::Result<Names> {
         let mut names = Names::default();
-        let mut buffer = [MaybeUninit::uninit(); LISTING];
-        let mut list = RawDir::new(&self.0, &mut buffer);
-        while let Some(item) = list.next() {
+        for item in rustix::fs::Dir::read_from(&self.0)? {
             let item = item?;
             let name = item.file_name().to_bytes();
             if name != b"." && name != b".." {

@@ -105,9 +105,7 @@ impl<'s> Walk<'s> {
     fn level(&self, path: &RelPath, dir: &Dir, standing: Standing, device: u64) -> (Level, io::Result<()>) {
         let names = match standing {
             Standing::Above => Names::of(self.selection.names_below(path).iter().map(Vec::as_slice)),
-            // Others may have the root.
-            _ if path.is_root() => dir.names(),
-            _ => dir.names_of_new(),
+            _ => dir.names(),
         };
         let (mut names, mut outcome) = names.map_or_else(|e| (Names::default(), Err(e)), |names| (names, Ok(())));
         if let Some(refused) = names.refused() {
