@@ -212,18 +212,21 @@ impl<'a> At<'a> {
         let mut is_whole = true;
         for xattr in xattrs {
             match if fidelity.may_hold(&xattr.name) { self.set_xattr(xattr) } else { Err(Errno::NOTSUP.into()) } {
-                Err(e) if self.is_refused(&e) => is_whole = false,
+                Err(e) if self.is_refused(&xattr.name, &e) => is_whole = false,
                 other => other?,
             }
         }
         Ok(is_whole)
     }
 
-    /// Whether this says that the file system does not take an attribute: too many or too long ones look to some like a full disk (ext4, btrfs).
-    fn is_refused(&self, e: &io::Error) -> bool {
-        const REFUSED: [Errno; 6] =
-            [Errno::PERM, Errno::ACCESS, Errno::NOTSUP, Errno::INVAL, Errno::RANGE, Errno::TOOBIG];
-        is_one_of(e, &REFUSED) || (is_one_of(e, &[Errno::NOSPC]) && self.has_room())
+    /// Whether this says that the file system does not take an attribute: too many or too long ones look to some like a full disk (ext4, btrfs). Who may
+    /// set attributes of users, or lists, may set all of them.
+    fn is_refused(&self, name: &[u8], e: &io::Error) -> bool {
+        const REFUSED: [Errno; 4] = [Errno::NOTSUP, Errno::INVAL, Errno::RANGE, Errno::TOOBIG];
+        let is_ours = [b"user.".as_slice(), b"system."].iter().any(|namespace| name.starts_with(namespace));
+        is_one_of(e, &REFUSED)
+            || (!is_ours && is_one_of(e, &[Errno::PERM, Errno::ACCESS]))
+            || (is_one_of(e, &[Errno::NOSPC]) && self.has_room())
     }
 
     fn has_room(&self) -> bool {
@@ -330,5 +333,14 @@ mod tests {
         }
         assert_eq!(pipe.symlink_metadata().unwrap().mode() & 0o7777, 0o640);
         assert!(times(&scratch.path().join("target")).0 > 7);
+    }
+
+    #[test]
+    fn an_attribute_that_can_be_set_and_is_not_for_a_moment_is_no_refusal() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(folder.path().join("f")).unwrap();
+        let forbidden = rustix::io::Errno::ACCESS.into();
+        let refused = |name: &[u8]| At::file(&file).is_refused(name, &forbidden);
+        assert!(refused(b"security.capability") && !refused(b"user.note") && !refused(b"system.posix_acl_access"));
     }
 }
