@@ -10,6 +10,7 @@ use super::fidelity::Fidelity;
 use super::is_one_of;
 use super::stat::Stat;
 use crate::entry::{Meta, Time, Xattr};
+use crate::limits::{XATTR_OVERHEAD, XATTRS_ANYWHERE};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 use std::ffi::CString;
@@ -209,10 +210,11 @@ impl<'a> At<'a> {
         xattrs: impl Iterator<Item = &'x Xattr>,
         fidelity: &Fidelity,
     ) -> io::Result<bool> {
-        let mut is_whole = true;
+        let (mut is_whole, mut length) = (true, 0_usize);
         for xattr in xattrs {
+            length += XATTR_OVERHEAD + xattr.name.len() + xattr.value.len();
             match if fidelity.may_hold(&xattr.name) { self.set_xattr(xattr) } else { Err(Errno::NOTSUP.into()) } {
-                Err(e) if self.is_refused(&xattr.name, &e) => is_whole = false,
+                Err(e) if self.is_refused(&xattr.name, length, &e) => is_whole = false,
                 other => other?,
             }
         }
@@ -220,13 +222,13 @@ impl<'a> At<'a> {
     }
 
     /// Whether this says that the file system does not take an attribute: too many or too long ones look to some like a full disk (ext4, btrfs). Who may
-    /// set attributes of users, or lists, may set all of them.
-    fn is_refused(&self, name: &[u8], e: &io::Error) -> bool {
+    /// set attributes of users, or lists, may set all of them; and a few short ones have room anywhere.
+    fn is_refused(&self, name: &[u8], length: usize, e: &io::Error) -> bool {
         const REFUSED: [Errno; 4] = [Errno::NOTSUP, Errno::INVAL, Errno::RANGE, Errno::TOOBIG];
         let is_ours = [b"user.".as_slice(), b"system."].iter().any(|namespace| name.starts_with(namespace));
         is_one_of(e, &REFUSED)
             || (!is_ours && is_one_of(e, &[Errno::PERM, Errno::ACCESS]))
-            || (is_one_of(e, &[Errno::NOSPC]) && self.has_room())
+            || (length > XATTRS_ANYWHERE && is_one_of(e, &[Errno::NOSPC]) && self.has_room())
     }
 
     fn has_room(&self) -> bool {
@@ -340,7 +342,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = std::fs::File::create(folder.path().join("f")).unwrap();
         let forbidden = rustix::io::Errno::ACCESS.into();
-        let refused = |name: &[u8]| At::file(&file).is_refused(name, &forbidden);
+        let refused = |name: &[u8]| At::file(&file).is_refused(name, 100, &forbidden);
         assert!(refused(b"security.capability") && !refused(b"user.note") && !refused(b"system.posix_acl_access"));
     }
 }
