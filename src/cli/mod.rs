@@ -61,7 +61,7 @@ fn raise_file_limit() {
 fn start_workers() -> Result<(), Failure> {
     let started = rayon::ThreadPoolBuilder::new().build_global();
     started
-        .map_err(|e| Failure { message: crate::source::Error::Threads(e.to_string()).to_string(), exit: Exit::Failed })
+        .map_err(|e| Failure { message: crate::store::Error::Threads(e.to_string()).to_string(), exit: Exit::Failed })
 }
 
 /// What every command has at hand.

@@ -149,7 +149,7 @@ impl Night<'_> {
             let quietly = Quietly(self.run.context.monitor);
             let look = move || self.run.mirror.look(&self.run.selection, &quietly);
             let look = std::thread::Builder::new().spawn_scoped(scope, look);
-            let look = look.map_err(|e| crate::source::Error::Threads(e.to_string()))?;
+            let look = look.map_err(|e| crate::store::Error::Threads(e.to_string()))?;
             let taken = self.take(store, None);
             let look = look
                 .join()

@@ -313,5 +313,5 @@ fn not_the_answer(host: &str) -> Error {
 }
 
 fn no_thread(e: &std::io::Error) -> Error {
-    crate::source::Error::Threads(e.to_string()).into()
+    crate::store::Error::Threads(e.to_string()).into()
 }

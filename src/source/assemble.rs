@@ -311,7 +311,7 @@ fn node_sink(blocks: &mut Blocks<'_>) -> impl FnMut(ChunkRef, Vec<u8>) -> Result
         let as_store = |e: Error| match e {
             Error::Store(e) => manifest::Error::Store(e),
             Error::Manifest(e) => e,
-            Error::Threads(_) | Error::Unseen { .. } => manifest::Error::Store(crate::store::Error::Gone("no threads")),
+            Error::Unseen { .. } => manifest::Error::Store(crate::store::Error::Gone("nothing was seen")),
         };
         if blocks.lacks(node.id).map_err(as_store)? {
             blocks.add(BlockKind::Manifest, node, bytes, None).map_err(as_store)?;

@@ -45,7 +45,4 @@ pub enum Error {
         /// What the kernel said.
         why: String,
     },
-    /// Threads could not be started.
-    #[error("cannot start threads: {0}; look how many processes there are, and may be (ulimit -u), and run it again")]
-    Threads(String),
 }

@@ -158,5 +158,5 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
 }
 
 fn no_thread(e: impl std::fmt::Display) -> Error {
-    Error::Threads(e.to_string())
+    store::Error::Threads(e.to_string()).into()
 }

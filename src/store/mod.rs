@@ -91,6 +91,9 @@ pub enum Error {
     /// Whoever watches over the first write has declined it: why.
     #[error("{0}")]
     Declined(String),
+    /// Threads could not be started: why.
+    #[error("cannot start threads: {0}; look how many processes there are, and may be (ulimit -u), and run it again")]
+    Threads(String),
     /// A thread of ours went away.
     #[error("the store is gone: {0}")]
     Gone(&'static str),

@@ -27,6 +27,7 @@ use crate::manifest;
 use crate::monitor::Monitor;
 use crate::path::RelPath;
 use crate::scan::selection::Selection;
+use crate::store;
 use crate::store::chunks::ChunkSource;
 use crossbeam_channel::bounded;
 use serde::{Deserialize, Serialize};
@@ -127,7 +128,7 @@ fn in_batches(
         // Whatever ends it, whoever waits to give it a batch waits no more.
         let publish = move || to_publish.into_iter().try_for_each(|batch| applier.batch(batch));
         let publisher = std::thread::Builder::new().name("publisher".to_owned()).spawn_scoped(scope, publish);
-        let publisher = publisher.map_err(|e| stager.stage.unusable(e))?;
+        let publisher = publisher.map_err(|e| store::Error::Threads(e.to_string()))?;
         let outcome = make_batches(actions, moves, stager, &mut |batch| made.send(batch).is_ok());
         drop(made);
         let published = publisher.join().unwrap_or_else(|panic| resume_unwind(panic));

@@ -78,7 +78,7 @@ impl Stage {
         }
     }
 
-    pub(super) fn unusable(&self, source: io::Error) -> Error {
+    fn unusable(&self, source: io::Error) -> Error {
         Error::Folder { path: self.path.clone(), source }
     }
 

@@ -16,8 +16,7 @@ impl Sealing {
     pub fn begin(pack: PackWriter, layout: &Layout) -> Result<Self, Error> {
         let layout = layout.clone();
         let thread = Builder::new().name("seal".to_owned()).spawn(move || pack.finish(&layout));
-        let no_thread = "no thread can be started; look how many processes there are, and may be (ulimit -u)";
-        Ok(Self { thread: Some(thread.map_err(|_| Error::Gone(no_thread))?) })
+        Ok(Self { thread: Some(thread.map_err(|e| Error::Threads(e.to_string()))?) })
     }
 
     /// Waits until it is durable under its name.
