@@ -181,8 +181,3 @@ pub const OPENED_SEARCH: usize = 64;
 pub const RECORDS_BYTES: usize = 1 << 20;
 /// Answers that all records of a store may take.
 pub const RECORDS_ANSWERS: usize = 128;
-
-/// Attributes of a file that are no longer together have room on any file system that has them (the smallest block of an ext4 is 1 KiB)...
-pub const XATTRS_ANYWHERE: usize = 512;
-/// ... where each takes so much more than its name and its value.
-pub const XATTR_OVERHEAD: usize = 32;

@@ -4,8 +4,8 @@
 //!
 //! What must stay true: the number of a codec is written in every block header and never changes its meaning; a stored
 //! block is either the plain bytes (`Raw`) or exactly one zstd frame, without checksum (the chunk ids prove the content)
-//! and without dictionary, after which comes, if it was predicted, a byte that says how; which codec and level were chosen is nobody's business but the encoder's, a reader needs
-//! only the number. Stored bytes come from a disk that may have rotted: the decoder answers anything with an error,
+//! and without dictionary, after which comes, if it was predicted, a byte that says how; which codec and level were chosen
+//! is nobody's business but the encoder's, a reader needs only the number. Stored bytes come from a disk that may have rotted: the decoder answers anything with an error,
 //! never with a panic, and never takes more memory than the caller's `plain_len`.
 
 use thiserror::Error;

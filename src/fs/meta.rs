@@ -10,7 +10,6 @@ use super::fidelity::Fidelity;
 use super::is_one_of;
 use super::stat::Stat;
 use crate::entry::{Meta, Time, Xattr};
-use crate::limits::{XATTR_OVERHEAD, XATTRS_ANYWHERE};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 use std::ffi::CString;
@@ -19,6 +18,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// A file system with more room than this is not full when it says so of an attribute: 64 KiB is the longest, and there may be a few.
 const XATTRS_ROOM: u64 = 1 << 20;
+/// Attributes of a file that are no longer together have room on any file system that has them (the smallest block of an ext4 is 1 KiB) ...
+const XATTRS_ANYWHERE: usize = 512;
+/// ... where each takes so much more than its name and its value.
+const XATTR_OVERHEAD: usize = 32;
 
 /// The names under which xfs lists access lists to root once more, in a form of its own.
 const SAID_TWICE: [&[u8]; 2] = [b"trusted.SGI_ACL_FILE", b"trusted.SGI_ACL_DEFAULT"];

@@ -148,7 +148,7 @@ fn make_batches(
     let mut actions = actions.peekable();
     while let Some(action) = actions.next() {
         let action = action?;
-        bytes = u64::saturating_add(bytes, if is_moved(moves, &action) { 0 } else { action.bytes() });
+        bytes = u64::saturating_add(bytes, if moves.by(&action).is_some() { 0 } else { action.bytes() });
         held += action.path().as_bytes().len();
         gathered.push(action);
         let is_full = gathered.len() >= PUBLISH_FILES || bytes >= PUBLISH_BYTES || held >= PUBLISH_PATHS;
@@ -163,11 +163,6 @@ fn make_batches(
     Ok(())
 }
 
-/// Whether the file that an action puts into the tree is there under another name.
-pub(super) fn is_moved(moves: &Moves, action: &Action) -> bool {
-    matches!(action, Action::Put { new, .. } if moves.to(&new.path).is_some())
-}
-
 /// Actions whose objects are made, but for what is moved.
 struct Batch {
     actions: Vec<Action>,
@@ -178,7 +173,7 @@ struct Batch {
 impl Batch {
     fn make(number: usize, actions: Vec<Action>, moves: &Moves, stager: Stager<'_>) -> Result<Self, Error> {
         let making = stager.stage.begin(number)?;
-        let own: Vec<_> = actions.iter().enumerate().filter(|(_, action)| !is_moved(moves, action)).collect();
+        let own: Vec<_> = actions.iter().enumerate().filter(|(_, action)| moves.by(action).is_none()).collect();
         let staged = stager.make_all(&making.dir, &own)?;
         Ok(Self { actions, making, staged })
     }
@@ -216,10 +211,7 @@ impl Applier<'_> {
     fn batch(&mut self, batch: Batch) -> Result<(), Error> {
         let Batch { actions, making, mut staged } = batch;
         let fetched = self.fetch(&making.dir, &actions, &mut staged)?;
-        let partial = std::mem::take(&mut staged.partial);
-        self.publisher.partial = std::mem::take(&mut self.publisher.partial).and(partial);
         let ready = self.stager.stage.finish(making, staged.any_file || !fetched.is_empty())?;
-        self.done.failed += staged.unmade.len() as u64;
         for (number, action) in actions.iter().enumerate() {
             if fetched.contains(&number) && self.carry(&ready, number, action, &mut staged)? {
                 continue;
@@ -233,7 +225,9 @@ impl Applier<'_> {
                 self.publish(&ready, number, action);
             }
         }
+        self.done.failed += staged.unmade.len() as u64;
         self.done.bytes = self.done.bytes.saturating_sub(staged.shared);
+        self.publisher.partial = std::mem::take(&mut self.publisher.partial).and(staged.partial);
         self.stager.stage.end()
     }
 

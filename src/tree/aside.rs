@@ -7,7 +7,6 @@ use super::moves::Moves;
 use super::stage::{self, Stage, Waiting};
 use super::trust::{Known, Trust};
 use crate::fs::dir::Dir;
-use crate::fs::sync::Durability;
 use crate::path::RelPath;
 use std::collections::HashSet;
 use std::io;
@@ -46,9 +45,7 @@ impl<'a> Aside<'a> {
 
     fn keep(&mut self, out: Waiting<'_>, path: &RelPath, known: &Known, trust: &mut Trust<'_>) -> io::Result<bool> {
         let Some(number) = self.moves.behind(path).filter(|_| known.has_one_name()) else { return Ok(false) };
-        if self.stage.durability() == Durability::EachFile {
-            out.dir.open_file(out.name)?.0.sync_all()?;
-        }
+        out.sync(self.stage.durability())?;
         let (dir, name) = (self.dir()?, stage::name(number));
         out.dir.rename_new(out.name, &dir, &name)?;
         // It has left the tree: what is not as it was stays here, for the next run to save.

@@ -20,15 +20,9 @@ use crate::entry::Entry;
 use crate::fs::dir::Dir;
 use crate::fs::meta::{At, hold};
 use crate::fs::stat::Stat;
-use crate::fs::sync::Durability;
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::AsFd;
-
-/// The file that is moved by this action, if one is.
-fn moved<'m>(publisher: &Publisher<'m>, action: &Action) -> Option<&'m Move> {
-    if let Action::Put { new, .. } = action { publisher.aside.moves.to(&new.path) } else { None }
-}
 
 impl Applier<'_> {
     /// Numbers of the actions whose file waits aside, or was given a further name in `making`. For what cannot be moved an object is made, as for all
@@ -41,7 +35,9 @@ impl Applier<'_> {
     ) -> Result<HashSet<usize>, Error> {
         let (mut fetched, mut resists) = (HashSet::new(), Vec::new());
         for (number, action) in actions.iter().enumerate() {
-            let (Some(found), Action::Put { new, .. }) = (moved(&self.publisher, action), action) else { continue };
+            let (Some(found), Action::Put { new, .. }) = (self.publisher.aside.moves.by(action), action) else {
+                continue;
+            };
             let name = stage::name(number);
             let to = Waiting { dir: making, name: &name };
             if found.way != Way::Ahead || self.publisher.link_ahead(to, found, new).is_ok() {
@@ -66,7 +62,7 @@ impl Applier<'_> {
         action: &Action,
         staged: &mut Staged,
     ) -> Result<bool, Error> {
-        let (Some(found), Action::Put { new, old }) = (moved(&self.publisher, action), action) else {
+        let (Some(found), Action::Put { new, old }) = (self.publisher.aside.moves.by(action), action) else {
             return Ok(false);
         };
         let outcome = match found.way {
@@ -96,11 +92,7 @@ impl Applier<'_> {
         let made = self.stager.make_all(&making.dir, &[(number, action)])?;
         let is_made = made.unmade.is_empty() && made.beyond.is_empty();
         self.stager.stage.finish_late(&making, is_made.then(|| stage::name(number)).as_deref(), ready)?;
-        self.done.failed += made.unmade.len() as u64;
-        staged.unmade.extend(made.unmade);
-        staged.shared = staged.shared.saturating_add(made.shared);
-        staged.beyond.extend(made.beyond);
-        self.publisher.partial = std::mem::take(&mut self.publisher.partial).and(made.partial);
+        *staged = std::mem::take(staged).and(made);
         Ok(())
     }
 }
@@ -129,7 +121,7 @@ impl Publisher<'_> {
         if !name.dir.stat(name.name)?.is_same(file) {
             return Err(conflict());
         }
-        if self.durability == Durability::EachFile { name.dir.open_file(name.name)?.0.sync_all() } else { Ok(()) }
+        name.sync(self.durability)
     }
 
     /// Puts a file in its new place; tells whether it could be used: if not, it is no more in the stage, or not ours to remove.
@@ -161,9 +153,7 @@ impl Publisher<'_> {
     fn dress(&mut self, staged: Waiting<'_>, before: &Stat, new: &Entry) -> io::Result<()> {
         let object = hold(staged.dir, staged.name)?;
         let is_whole = At::Held(object.as_fd()).change(before, &new.meta, self.trust.fidelity)?;
-        if self.durability == Durability::EachFile {
-            staged.dir.open_file(staged.name)?.0.sync_all()?;
-        }
+        staged.sync(self.durability)?;
         if !is_whole {
             self.partial.note(&new.path);
         }

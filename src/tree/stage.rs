@@ -20,8 +20,10 @@ use crate::path::{shown, shown_path};
 use std::io;
 use std::path::Path;
 
-/// The folders of what is being made: of a batch, of the one that comes before and after it, and of what is found missing when one is published.
-pub const MAKING: [&str; 3] = ["making", "making-next", LATE];
+/// The folders of what is being made: of every other batch, of those between, and of what is found missing when one is published.
+pub const MAKING: [&str; 3] = [EVEN, ODD, LATE];
+const EVEN: &str = "making";
+const ODD: &str = "making-next";
 const LATE: &str = "making-late";
 /// The folder of a batch that is being published.
 pub const READY: &str = "ready";
@@ -59,6 +61,11 @@ impl Waiting<'_> {
             self.dir.unlink(self.name)
         }
     }
+
+    /// Makes it durable, if it is a file and files are synced one by one.
+    pub(super) fn sync(&self, durability: Durability) -> io::Result<()> {
+        if durability == Durability::EachFile { self.dir.open_file(self.name)?.0.sync_all() } else { Ok(()) }
+    }
 }
 
 impl Stage {
@@ -94,7 +101,7 @@ impl Stage {
 
     /// Begins the batch with this number: the folder to make its objects in. The one before it may not be published yet, but that before that is.
     pub(super) fn begin(&self, number: usize) -> Result<Making, Error> {
-        self.make(MAKING.into_iter().take(2).cycle().nth(number % 2).unwrap_or(LATE))
+        self.make(if number.is_multiple_of(2) { EVEN } else { ODD })
     }
 
     /// Begins what was found missing while a batch is published.

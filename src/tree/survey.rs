@@ -67,11 +67,11 @@ fn count<D: Iterator<Item = Result<Change, manifest::Error>>>(
     let (mut survey, mut tally) = (Survey::default(), Tally::default());
     for action in plan.by_ref() {
         let action = action?;
-        let moved = moves.to(action.path()).is_some();
+        let moved = moves.by(&action).is_some();
         survey.actions += 1;
         survey.destroyed += u64::from(action.destroys());
         match &action {
-            Action::Put { .. } if moved => survey.moved += 1,
+            _ if moved => survey.moved += 1,
             Action::Put { old: None, .. } | Action::Link { old: None, .. } => survey.created += 1,
             Action::Put { .. } | Action::Link { .. } => survey.replaced += 1,
             Action::Meta { .. } => survey.touched += 1,
