@@ -9,16 +9,16 @@
 #![allow(clippy::unwrap_used, reason = "a bench may stop")]
 #![allow(clippy::print_stdout, reason = "a bench says what it has")]
 
+mod common;
+
 use backup::chunk::codec::{Codec, Decoder, Encoder};
 use backup::chunk::cut::{Chunker, Cutter};
-use backup::entry::{Apart, ChunkRef, Content, Entry, Extent, Identity, Meta, Node, Time};
+use backup::entry::{Apart, Content, Entry, Extent, Identity, Meta, Node, Time};
 use backup::format::index::{BlockRow, ChunkRow, ContainerRow};
 use backup::format::pack::BlockKind;
 use backup::fs::dir::Dir;
 use backup::fs::fidelity::Fidelity;
 use backup::id::Id;
-use backup::manifest::build::Builder;
-use backup::manifest::cursor::Cursor;
 use backup::manifest::diff::Diff;
 use backup::monitor::Silent;
 use backup::path::RelPath;
@@ -27,12 +27,12 @@ use backup::scan::walk::{Found, Item, Walk};
 use backup::source::snapshot::{Request, Trust, take};
 use backup::store::Error;
 use backup::store::block::Block;
-use backup::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource};
+use backup::store::chunks::{Answer, ChunkSink};
 use backup::store::index::build::{Sorted, write};
 use backup::store::index::file::IndexFile;
 use backup::store::layout::Layout;
 use backup::tree::plan::{Plan, Scope};
-use std::collections::BTreeMap;
+use common::Memory;
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
@@ -198,36 +198,6 @@ fn look_up(first: u32) -> Job {
     })
 }
 
-/// Chunks by id.
-#[derive(Default)]
-struct Memory(BTreeMap<Id, Vec<u8>>);
-
-struct Reader<'a>(&'a Memory);
-
-impl ChunkReader for Reader<'_> {
-    fn read(&mut self, chunk: &ChunkRef) -> Result<&[u8], Error> {
-        self.0.0.get(&chunk.id).map(Vec::as_slice).ok_or(Error::MissingChunk(chunk.id))
-    }
-}
-
-impl Memory {
-    fn cursor(&self, root: ChunkRef) -> Cursor<'_> {
-        Cursor::new(root, Box::new(Reader(self))).unwrap()
-    }
-
-    fn build(&mut self, entries: &[Entry]) -> ChunkRef {
-        let mut sink = |node: ChunkRef, bytes: Vec<u8>| {
-            self.0.insert(node.id, bytes);
-            Ok(())
-        };
-        let mut builder = Builder::default();
-        for entry in entries {
-            builder.push(entry, &mut sink).unwrap();
-        }
-        builder.finish(&mut sink).unwrap()
-    }
-}
-
 /// Folders of a hundred files of one chunk; of those with a number that is `changed` the content and mtime are others.
 fn entries(changed: fn(usize) -> bool) -> Vec<Entry> {
     let file = |n: usize| {
@@ -276,12 +246,6 @@ fn plan() -> Job {
 }
 
 /// As a store that has all, and is given nothing.
-impl ChunkSource for Memory {
-    fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, Error> {
-        Ok(Box::new(Reader(self)))
-    }
-}
-
 impl ChunkSink for Memory {
     fn ask(&self, _kind: BlockKind, ids: Vec<Id>) -> Result<Answer<'_>, Error> {
         Ok(Box::new(move || Ok(ids.iter().map(|id| !self.0.contains_key(id)).collect())))

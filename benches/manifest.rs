@@ -2,16 +2,14 @@
 #![allow(missing_docs, reason = "a bench has no readers")]
 #![allow(clippy::unwrap_used, reason = "a bench may stop")]
 
-use backup::entry::{ChunkRef, Content, Entry, Extent, Identity, Meta, Node, Time};
+mod common;
+
+use backup::entry::{Content, Entry, Extent, Identity, Meta, Node, Time};
 use backup::id::Id;
-use backup::manifest::build::Builder;
-use backup::manifest::cursor::Cursor;
 use backup::manifest::diff::Diff;
 use backup::path::RelPath;
-use backup::store;
-use backup::store::chunks::{ChunkReader, ChunkSource};
+use common::Memory;
 use divan::{Bencher, counter::ItemsCount};
-use std::collections::HashMap;
 
 const ENTRIES: u64 = 100_000;
 const PER_FOLDER: u64 = 100;
@@ -20,42 +18,6 @@ const SOUGHT: u64 = 1000;
 
 fn main() {
     divan::main();
-}
-
-/// Chunks by id; nothing is compressed, so that only the manifest's own work is measured.
-#[derive(Default)]
-struct Memory(HashMap<Id, Vec<u8>>);
-
-struct Reader<'a>(&'a Memory);
-
-impl ChunkSource for Memory {
-    fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, store::Error> {
-        Ok(Box::new(Reader(self)))
-    }
-}
-
-impl ChunkReader for Reader<'_> {
-    fn read(&mut self, chunk: &ChunkRef) -> Result<&[u8], store::Error> {
-        self.0.0.get(&chunk.id).map(Vec::as_slice).ok_or(store::Error::MissingChunk(chunk.id))
-    }
-}
-
-impl Memory {
-    fn cursor(&self, root: ChunkRef) -> Cursor<'_> {
-        Cursor::new(root, self.reader().unwrap()).unwrap()
-    }
-
-    fn build(&mut self, entries: &[Entry]) -> ChunkRef {
-        let mut sink = |node: ChunkRef, bytes: Vec<u8>| {
-            self.0.insert(node.id, bytes);
-            Ok(())
-        };
-        let mut builder = Builder::default();
-        for entry in entries {
-            builder.push(entry, &mut sink).unwrap();
-        }
-        builder.finish(&mut sink).unwrap()
-    }
 }
 
 fn path(number: u64) -> RelPath {
