@@ -110,16 +110,10 @@ impl RelPath {
 
     /// The path of the entry `name` inside this directory.
     pub fn join(&self, name: &[u8]) -> Result<Self, BadPath> {
-        if !is_name(name) {
-            return Err(BadPath(shown(name)));
-        }
-        let mut bytes = Vec::with_capacity(self.0.len() + 1 + name.len());
-        bytes.extend_from_slice(&self.0);
-        if !bytes.is_empty() {
-            bytes.push(b'/');
-        }
-        bytes.extend_from_slice(name);
-        if bytes.len() > REL_PATH_MAX { Err(too_long(bytes.len())) } else { Ok(Self(bytes)) }
+        let mut path = Self(Vec::with_capacity(self.0.len() + 1 + name.len()));
+        path.0.extend_from_slice(&self.0);
+        path.push(name)?;
+        Ok(path)
     }
 
     /// Goes down to the entry `name` inside this directory.

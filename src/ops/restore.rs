@@ -77,9 +77,9 @@ pub enum Change {
 impl Would {
     /// Nothing for a file that goes only to be moved.
     fn of(action: &Action, moves: &Moves) -> Option<Self> {
-        let found = moves.to(action.path());
+        let found = moves.by(action);
         let change = match action {
-            Action::Put { .. } if found.is_some() => Change::Move,
+            _ if found.is_some() => Change::Move,
             Action::Put { old: None, .. } | Action::Link { old: None, .. } => Change::Create,
             Action::Put { .. } | Action::Link { .. } => Change::Replace,
             Action::Meta { .. } => Change::Touch,

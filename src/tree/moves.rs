@@ -104,12 +104,12 @@ impl Moves {
     }
 
     /// The file that is moved by an action.
-    pub(super) fn by(&self, action: &Action) -> Option<&Move> {
+    pub fn by(&self, action: &Action) -> Option<&Move> {
         if let Action::Put { new, .. } = action { self.to(&new.path) } else { None }
     }
 
     /// The file that is moved to this place.
-    pub fn to(&self, path: &RelPath) -> Option<&Move> {
+    fn to(&self, path: &RelPath) -> Option<&Move> {
         self.to.get(path)
     }
 
