@@ -13,6 +13,8 @@ pub const CHUNK_MAX: usize = 4 << 20;
 pub const GATHER_BELOW: usize = CHUNK_MIN;
 /// A gathered block is closed when it holds this much: source code takes 1 % less than in blocks of half that, and larger ones save less and less.
 pub const BLOCK_TARGET: usize = 2 << 20;
+/// The same of manifest nodes: who compares two manifests decodes blocks for a few nodes of each.
+pub const MANIFEST_BLOCK: usize = 1 << 20;
 /// Or so many chunks.
 pub const GATHER_CHUNKS: usize = 8 << 10;
 /// Plain bytes of a block that a reader accepts (format-spec.md, 3).
@@ -109,8 +111,10 @@ pub const SHARED_PART: u64 = 4;
 pub const MANY_NAMES: u64 = 1000;
 /// Snapshots in which links are looked for that an interrupted run left in its stage.
 pub const LEFTOVER_SNAPSHOTS: usize = 16;
-/// Actions staged by one worker at a time: the first and the last block that their content is in may be decoded by two.
+/// Actions staged by one worker at a time: the first and the last block that their content is in may be decoded by two, ...
 pub const STAGE_GROUP: usize = 512;
+/// ... but fewer where they would be less than so many turns for each.
+pub const STAGE_TURNS: usize = 8;
 
 /// Of the directories from a root down to where work is being done, so many are held open, the innermost, and the root.
 pub const OPEN_LEVELS: usize = 4;

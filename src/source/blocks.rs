@@ -7,7 +7,7 @@ use crate::chunk::codec::Encoder;
 use crate::entry::ChunkRef;
 use crate::format::pack::BlockKind;
 use crate::id::Id;
-use crate::limits::{BLOCK_TARGET, GATHER_BELOW, GATHER_CHUNKS};
+use crate::limits::{BLOCK_TARGET, GATHER_BELOW, GATHER_CHUNKS, MANIFEST_BLOCK};
 use crate::store;
 use crate::store::block::Block;
 use crate::store::chunks::{Alike, Answer, ChunkSink};
@@ -115,7 +115,8 @@ impl<'a> Blocks<'a> {
         let Some(gather) = self.gather.get_mut(kind as usize) else { return Ok(()) };
         gather.chunks.push(chunk);
         gather.plain.extend_from_slice(&plain);
-        if gather.plain.len() < BLOCK_TARGET && gather.chunks.len() < GATHER_CHUNKS {
+        let target = if kind == BlockKind::Data { BLOCK_TARGET } else { MANIFEST_BLOCK };
+        if gather.plain.len() < target && gather.chunks.len() < GATHER_CHUNKS {
             return Ok(());
         }
         let full = std::mem::take(gather);

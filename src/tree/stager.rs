@@ -8,7 +8,7 @@ use super::trust::Trust;
 use super::{Error, Partial};
 use crate::entry::{ChunkRef, Content, Extent, Node};
 use crate::fs::dir::Dir;
-use crate::limits::STAGE_GROUP;
+use crate::limits::{STAGE_GROUP, STAGE_TURNS};
 use crate::manifest;
 use crate::monitor::Monitor;
 use crate::store;
@@ -64,7 +64,7 @@ impl Stager<'_> {
             ChunkSource::expect(self.chunks, actions.iter().flat_map(|(_, action)| wanted(action)).collect());
         }
         // In order, as was told, and as it lies in the packs.
-        let groups = actions.chunks(STAGE_GROUP).par_bridge();
+        let groups = actions.chunks(group_of(actions.len())).par_bridge();
         groups.map(|group| self.make_group(making, group)).try_reduce(Staged::default, |a, b| Ok(a.and(b)))
     }
 
@@ -96,6 +96,11 @@ impl Stager<'_> {
         }
         Ok(staged)
     }
+}
+
+/// How many actions of so many are staged together: all workers are to be busy to the end.
+fn group_of(actions: usize) -> usize {
+    (actions / (STAGE_TURNS * rayon::current_num_threads())).clamp(1, STAGE_GROUP)
 }
 
 /// The chunks that making an object begins with: those of its content, or the lists of them.
