@@ -99,6 +99,8 @@ pub const PUBLISH_FILES: usize = 10_000;
 pub const PUBLISH_BYTES: u64 = 8 << 30;
 /// ... and bytes of their paths: deep in a tree each is long.
 pub const PUBLISH_PATHS: usize = 16 << 20;
+/// Actions of a plan that are remembered while it is gone through several times: bytes.
+pub const PLAN_KEPT: usize = 8 << 20;
 /// Paths and keys of the files of a plan that go, remembered to find those that are moved: bytes...
 pub const MOVES_BYTES: usize = 64 << 20;
 /// ... and so many of the same content are looked at for the best.

@@ -27,12 +27,27 @@ use crate::store::block::Block;
 use crate::store::chunks::{Answer, ChunkReader, ChunkSink, ChunkSource, ChunkStore};
 use crate::store::dry::{self, Dry, Nodes};
 use crate::tree::apply::{Applied, Target, apply};
-use crate::tree::moves::Moves;
 use crate::tree::plan::Plan;
-use crate::tree::survey::{Survey, survey};
+use crate::tree::survey::{Survey, Surveyed, survey};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) const README: &str = include_str!("README.txt");
+
+/// What a survey is of.
+#[derive(Debug, PartialEq, Eq)]
+struct Surveying {
+    found: ChunkRef,
+    to: ChunkRef,
+    tops: Vec<RelPath>,
+    excludes: Vec<String>,
+}
+
+impl Surveying {
+    fn new(look: &Look, to: ChunkRef, selection: &Selection) -> Self {
+        let (tops, excludes) = (selection.tops().to_vec(), selection.excludes().to_vec());
+        Self { found: look.taken.root, to, tops, excludes }
+    }
+}
 
 /// An open mirror.
 #[derive(Debug)]
@@ -43,6 +58,8 @@ pub struct LocalMirror {
     role: Mutex<Role>,
     /// What the last look that wrote nothing found: it can be read as if it had been stored.
     glimpsed: Nodes,
+    /// The last survey, until the tree is looked at again: what is surveyed is published next.
+    surveyed: Mutex<Option<(Surveying, Surveyed)>>,
     _lock: Option<Lock>,
 }
 
@@ -83,7 +100,7 @@ impl LocalMirror {
             monitor.note(message);
         }
         let role = Mutex::new(role);
-        Ok(Self { home, root, store, role, glimpsed: Nodes::default(), _lock: lock })
+        Ok(Self { home, root, store, role, glimpsed: Nodes::default(), surveyed: Mutex::default(), _lock: lock })
     }
 
     /// Its store.
@@ -121,9 +138,13 @@ impl LocalMirror {
         Ok(Plan::new(diff, look.scope(selection)))
     }
 
-    /// What that amounts to, and what it moves.
-    fn survey_moves(&self, look: &Look, to: ChunkRef, selection: &Selection) -> Result<(Survey, Moves), Error> {
-        survey(|| self.plan(look, to, selection), self.store.reader()?.as_mut())
+    /// What that amounts to, and what it moves; taken from the last survey if it was this one.
+    fn surveyed(&self, look: &Look, to: ChunkRef, selection: &Selection) -> Result<Surveyed, Error> {
+        let last = self.surveyed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match last.filter(|(of, _)| *of == Surveying::new(look, to, selection)) {
+            Some((_, surveyed)) => Ok(surveyed),
+            None => survey(|| self.plan(look, to, selection), self.store.reader()?.as_mut()),
+        }
     }
 
     /// Looks at the tree through any store; with `all`, every file is read whatever its times say.
@@ -135,6 +156,7 @@ impl LocalMirror {
         monitor: &dyn Monitor,
         tell: &mut dyn FnMut(&RelPath, look::Difference),
     ) -> Result<Look, Error> {
+        *self.surveyed.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let (left, coming) = self.roots()?;
         // Of a store that has lost packs nobody knows without reading whether it has what is on the tree.
         let trust = if all || self.store.has_lost() { Trust::Nothing } else { Trust::Before(self.state().1) };
@@ -262,7 +284,11 @@ impl MirrorService for LocalMirror {
     }
 
     fn survey(&self, look: &Look, to: ChunkRef, selection: &Selection) -> Result<Survey, Error> {
-        Ok(self.survey_moves(look, to, selection)?.0)
+        let surveyed = self.surveyed(look, to, selection)?;
+        let survey = surveyed.survey;
+        *self.surveyed.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Surveying::new(look, to, selection), surveyed));
+        Ok(survey)
     }
 
     fn publish(
@@ -280,7 +306,7 @@ impl MirrorService for LocalMirror {
             State::Empty | State::Promoted(_) => 0,
         };
         // The whole plan is made once before anything is done: every node that it needs has then been read and proved.
-        let (survey, moves) = self.survey_moves(look, to.root, selection)?;
+        let Surveyed { survey, moves, kept } = self.surveyed(look, to.root, selection)?;
         if survey.unmade > 0 {
             monitor.note(&format!(
                 "{} names of devices are in the store only: whoever runs this may make none on the mirror",
@@ -297,7 +323,8 @@ impl MirrorService for LocalMirror {
             let (fidelity, trusted) = (&look.fidelity, look.began);
             let target =
                 Target { root: &self.root, stage, stage_path: &path, selection, fidelity, trusted, moves: &moves };
-            applied = apply(self.plan(look, to.root, selection)?, target, &self.store, monitor)?;
+            let actions = kept.actions(|| self.plan(look, to.root, selection))?;
+            applied = apply(actions, target, &self.store, monitor)?;
         } else if !matches!(state, State::Clean(_)) || !look.drift.is_empty() {
             // All is in place already, by a run that was killed before it could make sure of it, or by somebody who did not care to.
             self.root.sync_file_system().map_err(crate::tree::Error::Sync)?;

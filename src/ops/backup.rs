@@ -239,7 +239,7 @@ impl Night<'_> {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, dry.reader()?)?);
         let diff = || Ok::<_, Error>(Diff::new(Some(cursor(from)?), Some(cursor(taken.root)?)));
         let plan = || Ok::<_, Error>(Plan::new(diff()?, look.scope(&self.run.selection)));
-        let (survey, _) = survey(plan, dry.reader()?.as_mut())?;
+        let survey = survey(plan, dry.reader()?.as_mut())?.survey;
         Ok(Report::Dry { taken, survey, reasons })
     }
 }

@@ -27,7 +27,7 @@ use crate::tree::apply::{Applied, Target, apply};
 use crate::tree::moves::Moves;
 use crate::tree::plan::{Action, Plan, Scope};
 use crate::tree::relink::Relink;
-use crate::tree::survey::{Survey, survey};
+use crate::tree::survey::{Survey, Surveyed, survey};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -275,8 +275,9 @@ impl Run<'_> {
     fn dry(&self, would: &mut dyn FnMut(Would)) -> Result<Report, Error> {
         let store = Dry::new(self.mirror);
         let taken = self.rescue(&store)?;
-        let (survey, moves) = survey(|| self.plan(&store, &taken), ChunkSource::reader(&store)?.as_mut())?;
-        for action in self.plan(&store, &taken)? {
+        let plan = || self.plan(&store, &taken);
+        let Surveyed { survey, moves, kept } = survey(plan, ChunkSource::reader(&store)?.as_mut())?;
+        for action in kept.actions(plan)? {
             Would::of(&action?, &moves).into_iter().for_each(&mut *would);
         }
         Ok(Report { record: self.record.clone(), survey, applied: None, rescue: None, unread: taken.totals.problems })
@@ -288,7 +289,8 @@ impl Run<'_> {
         let taken = self.rescue(self.mirror)?;
         self.mirror.settle()?;
         let unread = taken.totals.problems;
-        let (survey, moves) = survey(|| self.plan(self.mirror, &taken), self.mirror.reader()?.as_mut())?;
+        let surveyed = survey(|| self.plan(self.mirror, &taken), self.mirror.reader()?.as_mut())?;
+        let survey = surveyed.survey;
         if let Some(why) = room::for_a_place(self.place, survey.need)? {
             return Err(Error::Refused(format!("{why} (nothing was restored)")));
         }
@@ -296,7 +298,7 @@ impl Run<'_> {
         let to_undo = survey.destroys() || (self.options.to.is_none() && survey.created > 0);
         let rescue = if to_undo { Some(self.commit(&taken)?) } else { None };
         let applied = if survey.actions > 0 {
-            self.apply(&taken, began, survey, &moves)?
+            self.apply(&taken, began, surveyed)?
         } else {
             // All is in place, perhaps by a restore that was killed before it could make sure of it.
             self.root.sync_file_system().map_err(crate::tree::Error::Sync)?;
@@ -312,13 +314,15 @@ impl Run<'_> {
         Ok(self.mirror.commit(draft)?.sequence)
     }
 
-    fn apply(&self, now: &Taken, began: Time, survey: Survey, moves: &Moves) -> Result<Applied, Error> {
+    fn apply(&self, now: &Taken, began: Time, surveyed: Surveyed) -> Result<Applied, Error> {
+        let Surveyed { survey, moves, kept } = surveyed;
         self.context.monitor.begin(Phase::Writing, Some(survey.actions), Some(survey.bytes));
         let place = PlaceStage::of(&self.root, self.place);
         let (stage, path, selection) = (place.open()?, place.path(), &self.selection);
         let (fidelity, trusted) = (&self.fidelity, began);
-        let target = Target { root: &self.root, stage, stage_path: &path, selection, fidelity, trusted, moves };
-        let applied = apply(self.plan(self.mirror, now)?, target, self.mirror, self.context.monitor)?;
+        let target = Target { root: &self.root, stage, stage_path: &path, selection, fidelity, trusted, moves: &moves };
+        let actions = kept.actions(|| self.plan(self.mirror, now))?;
+        let applied = apply(actions, target, self.mirror, self.context.monitor)?;
         place.leave()?;
         Ok(applied)
     }

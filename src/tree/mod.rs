@@ -9,6 +9,7 @@ pub mod apply;
 mod aside;
 mod carry;
 mod dirs;
+pub mod kept;
 mod make;
 pub mod moves;
 mod need;

@@ -6,6 +6,7 @@
 //!
 //! Files with several names are left out, and files without content. What is remembered is bounded: what does not fit is written anew.
 
+use super::kept::Kept;
 use super::plan::{Action, Plan, has_rights};
 use crate::entry::{Content, Entry, Extent, Meta, Node};
 use crate::format::manifest::encode_extents;
@@ -70,31 +71,31 @@ struct Search {
 }
 
 impl Moves {
-    /// Of a plan, which is gone through twice.
-    pub(super) fn of<'p, D, E>(plan: impl Fn() -> Result<Plan<'p, D>, E>) -> Result<Self, E>
+    /// Of a plan, which is gone through twice; `shared` are first names of what has further names elsewhere.
+    pub(super) fn of<'p, D, E>(
+        kept: &Kept,
+        plan: impl Fn() -> Result<Plan<'p, D>, E>,
+        shared: &BTreeSet<RelPath>,
+    ) -> Result<Self, E>
     where
         D: Iterator<Item = Result<Change, manifest::Error>>,
         E: From<manifest::Error>,
     {
         let mut search = Search { going: HashMap::new(), leaders: HashSet::new(), room: MOVES_BYTES };
-        let first = plan()?;
-        let shared = first.shared();
-        for (at, action) in first.enumerate() {
-            search.note(at, action?, shared);
-        }
+        kept.each(&plan, |at, action| search.note(at, action, shared))?;
         search.forget_leaders();
         let mut moves = Self::default();
         if search.going.is_empty() {
             return Ok(moves);
         }
-        for (at, action) in plan()?.enumerate() {
-            if let Action::Put { new, .. } = action?
-                && let Some(found) = search.take(at, &new, moves.to.len())
+        kept.each(&plan, |at, action| {
+            if let Action::Put { new, .. } = action
+                && let Some(found) = search.take(at, new, moves.to.len())
             {
                 moves.from.insert(found.from.clone(), found.way);
-                moves.to.insert(new.path, found);
+                moves.to.insert(new.path.clone(), found);
             }
-        }
+        })?;
         Ok(moves)
     }
 
@@ -128,13 +129,13 @@ impl Moves {
 }
 
 impl Search {
-    fn note(&mut self, at: usize, action: Action, shared: &BTreeSet<RelPath>) {
+    fn note(&mut self, at: usize, action: &Action, shared: &BTreeSet<RelPath>) {
         let (new, old) = match action {
-            Action::Put { new, old } | Action::Link { new, old } => (Some(new), old),
+            Action::Put { new, old } | Action::Link { new, old } => (Some(new), old.as_ref()),
             Action::Remove { old } => (None, Some(old)),
             Action::Meta { .. } => return,
         };
-        for entry in new.iter().chain(&old) {
+        for entry in new.into_iter().chain(old) {
             if let Node::HardLink { leader } = &entry.node
                 && self.fits(leader, 0)
             {
@@ -144,10 +145,11 @@ impl Search {
         let Some(old) = old.filter(|old| !shared.contains(&old.path)) else { return };
         // The file that stays where it is goes from nowhere to nowhere.
         let stays = new.is_some_and(|new| new.node == old.node);
-        if let Some(key) = key(&old).filter(|_| !stays)
+        if let Some(key) = key(old).filter(|_| !stays)
             && self.fits(&old.path, size_of::<(Key, Vec<Going>)>() + size_of::<Going>())
         {
-            self.going.entry(key).or_default().push(Going { path: old.path, meta: old.meta, at });
+            let (path, meta) = (old.path.clone(), old.meta.clone());
+            self.going.entry(key).or_default().push(Going { path, meta, at });
         }
     }
 
@@ -224,7 +226,7 @@ mod tests {
     fn search(room: usize, gone: &[Entry]) -> Search {
         let mut search = Search { going: HashMap::new(), leaders: HashSet::new(), room };
         for (at, old) in gone.iter().enumerate() {
-            search.note(at, Action::Remove { old: old.clone() }, &BTreeSet::new());
+            search.note(at, &Action::Remove { old: old.clone() }, &BTreeSet::new());
         }
         search
     }

@@ -17,7 +17,7 @@ use backup::store::chunks::{ChunkReader, ChunkSource};
 use backup::tree::Error;
 use backup::tree::apply::{Applied, Target, apply};
 use backup::tree::plan::{Plan, Scope};
-use backup::tree::survey::survey;
+use backup::tree::survey::{Surveyed, survey};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Mutex;
@@ -122,12 +122,12 @@ impl Scene {
             let changes = self.changes.clone().into_iter().map(|(old, new)| Ok(Change { old, new }));
             Ok::<_, manifest::Error>(Plan::new(changes, Scope { selection, delete: true, apart, fidelity }))
         };
-        let (survey, moves) = survey(plan, self.store.reader().unwrap().as_mut()).unwrap();
+        let Surveyed { survey, moves, kept } = survey(plan, self.store.reader().unwrap().as_mut()).unwrap();
         assert_eq!((survey.moved, survey.bytes), (moved, 0));
         let (stage_path, moves) = (&stage_path, &moves);
         let target = Target { root: &root, stage, stage_path, selection, fidelity, trusted, moves };
         let monitor = Meddler { heard: &self.place.heard, actions: Mutex::default(), meddle };
-        apply(plan().unwrap(), target, &self.store, &monitor)
+        apply(kept.actions(plan).unwrap(), target, &self.store, &monitor)
     }
 
     fn inode(&self, path: &str) -> u64 {
@@ -252,7 +252,7 @@ fn files_with_several_names_are_left_out() {
         let changes = scene.changes.clone().into_iter().map(|(old, new)| Ok(Change { old, new }));
         Ok::<_, manifest::Error>(Plan::new(changes, Scope { selection, delete: true, apart, fidelity }))
     };
-    let (survey, _) = survey(plan, scene.store.reader().unwrap().as_mut()).unwrap();
+    let survey = survey(plan, scene.store.reader().unwrap().as_mut()).unwrap().survey;
     assert_eq!((survey.moved, survey.created, survey.removed), (0, 3, 3));
 }
 
