@@ -1,5 +1,6 @@
 //! Reading the data of a file around its holes, writing files with holes, and files that share what they hold (floor 1).
 
+use crate::limits::WRITE_PART;
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::File;
@@ -46,9 +47,13 @@ pub fn read_at(file: &File, mut at: u64, buffer: &mut [u8]) -> io::Result<usize>
     Ok(filled)
 }
 
-/// Writes all of `bytes` at `at`.
-pub fn write_at(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
-    file.write_all_at(bytes, at)
+/// Writes all of `bytes` at `at`, a part at a time: see [`WRITE_PART`].
+pub fn write_at(file: &File, mut at: u64, bytes: &[u8]) -> io::Result<()> {
+    for part in bytes.chunks(WRITE_PART) {
+        file.write_all_at(part, at)?;
+        at += part.len() as u64;
+    }
+    Ok(())
 }
 
 /// Makes `to` hold what `from` holds, both on the same medium: nothing is copied before one of them changes (`FICLONE`).
@@ -59,4 +64,19 @@ pub fn clone_file(from: &File, to: &File) -> io::Result<()> {
 /// Makes a hole where there may be data.
 pub fn punch(file: &File, at: u64, length: u64) -> io::Result<()> {
     Ok(rustix::fs::fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, at, length)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WRITE_PART, read_at, write_at};
+
+    #[test]
+    fn what_is_written_in_parts_is_all_there() {
+        let file = tempfile::tempfile().unwrap();
+        let bytes: Vec<u8> = (0..=250).cycle().take(2 * WRITE_PART + 1000).collect();
+        write_at(&file, 77, &bytes).unwrap();
+        let mut read = vec![0; bytes.len() + 100];
+        assert_eq!(read_at(&file, 77, &mut read).unwrap(), bytes.len());
+        assert!(read.starts_with(&bytes));
+    }
 }

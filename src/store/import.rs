@@ -13,6 +13,7 @@ use super::pack::reader::PackReader;
 use super::pack::writer::{self, FinishedPack};
 use super::{Error, Store};
 use crate::format::snapshot::Record;
+use crate::fs::content::write_at;
 use crate::fs::space::Need;
 use crate::fs::{Error as FsError, durable};
 use crate::id::Id;
@@ -21,7 +22,6 @@ use crate::monitor::{Monitor, Phase};
 use crate::path::shown_path;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
@@ -180,11 +180,13 @@ fn aside(layout: &Layout) -> PathBuf {
 /// Copies a pack and makes it durable; gives the hash of its bytes.
 fn copy(from: &dyn History, pack: &Id, to: &Path) -> Result<Id, Error> {
     durable::remove_if_any(to)?;
-    let mut output = durable::create(to)?;
-    let mut hasher = blake3::Hasher::new();
+    let output = durable::create(to)?;
+    let (mut hasher, mut at) = (blake3::Hasher::new(), 0);
     from.read_pack(pack, &mut |bytes| {
         hasher.update(bytes);
-        Ok(output.write_all(bytes).map_err(|e| FsError::new("write", to, e))?)
+        write_at(&output, at, bytes).map_err(|e| FsError::new("write", to, e))?;
+        at += bytes.len() as u64;
+        Ok(())
     })?;
     output.sync_data().map_err(|e| FsError::new("sync", to, e))?;
     Ok(Id::from_bytes(*hasher.finalize().as_bytes()))

@@ -1,6 +1,7 @@
 //! Writes one pack: blocks as they come, then table of contents and footer; the name is the hash of all bytes (floor 2).
 
 use crate::format::pack::{self, BlockRow};
+use crate::fs::content::write_at;
 use crate::fs::writeback::Writeback;
 use crate::fs::{Error as FsError, durable};
 use crate::id::Id;
@@ -8,7 +9,6 @@ use crate::store::Error;
 use crate::store::block::Block;
 use crate::store::layout::Layout;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A pack that is being written, under a temporary name.
@@ -47,7 +47,7 @@ impl PackWriter {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all(bytes).map_err(|e| FsError::new("write", &self.path, e))?;
+        write_at(&self.file, self.length, bytes).map_err(|e| FsError::new("write", &self.path, e))?;
         self.hasher.update(bytes);
         self.length += bytes.len() as u64;
         self.writeback.reached(&self.file, self.length);
