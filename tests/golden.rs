@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may stop")]
 
-use backup::chunk::codec::{Codec, Decoder};
+use backup::chunk::codec::Codec;
 use backup::chunk::cut::Chunker;
 use backup::chunk::predict::{Model, predict};
 use backup::chunk::shuffle::shuffle;
@@ -26,7 +26,7 @@ use backup::store::Store;
 use backup::store::block::Block;
 use backup::store::chunks::{ChunkReader, ChunkSink, ChunkSource};
 use backup::store::index::file::IndexFile;
-use backup::store::pack::reader::{Decoded, PackReader};
+use backup::store::pack::reader::{Decoded, PackReader, Scratch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -324,9 +324,9 @@ fn every_pack_is_read_and_written_as_it_is() {
         let rows = pack.contents().unwrap();
         let mut again = encode_header().to_vec();
         for row in &rows {
-            let (from, span) = (row.offset as usize, row.header.total_len() + u64::from(row.header.stored));
+            let (from, span) = (row.offset as usize, row.span());
             let mut block = Decoded::default();
-            pack.block(row.offset.into(), span, &mut Decoder::new().unwrap(), &mut block).unwrap();
+            pack.block(row.offset.into(), span, &mut Scratch::new().unwrap(), &mut block).unwrap();
             let mut plain = block.plain.as_slice();
             for chunk in &row.chunks {
                 let (one, rest) = plain.split_at(chunk.length as usize);

@@ -141,6 +141,13 @@ pub struct BlockRow {
     pub chunks: Vec<ChunkRef>,
 }
 
+impl BlockRow {
+    /// Bytes that the block takes in the pack: header, length table and what is stored.
+    pub fn span(&self) -> u64 {
+        self.header.total_len() + u64::from(self.header.stored)
+    }
+}
+
 /// The table of contents and the footer, as they end a pack; `offset` is where they begin.
 pub fn encode_tail(offset: u64, blocks: &[BlockRow]) -> Vec<u8> {
     let chunk_count: usize = blocks.iter().map(|b| b.chunks.len()).sum();
@@ -213,7 +220,7 @@ impl Footer {
             if u64::from(block.offset) != next {
                 return Err(Error::Invalid("the offset of a block"));
             }
-            next += block.header.total_len() + u64::from(block.header.stored);
+            next += block.span();
             blocks.push(block);
         }
         let complete = next == self.offset && fields.rest().is_empty();

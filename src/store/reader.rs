@@ -5,9 +5,8 @@
 use super::chunks::{ChunkReader, ChunkSource};
 use super::index::Location;
 use super::layout::Layout;
-use super::pack::reader::{Decoded, PackReader};
+use super::pack::reader::{Decoded, PackReader, Scratch};
 use super::{Error, Store};
-use crate::chunk::codec::Decoder;
 use crate::entry::ChunkRef;
 use crate::id::Id;
 use crate::limits::{DECODED_BLOCKS, OPEN_PACKS};
@@ -33,12 +32,12 @@ impl OpenPacks {
 struct StoreReader<'a> {
     store: &'a Store,
     blocks: VecDeque<((Id, u64), Decoded)>,
-    decoder: Decoder,
+    scratch: Scratch,
 }
 
 impl ChunkSource for Store {
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, Error> {
-        Ok(Box::new(StoreReader { store: self, blocks: VecDeque::new(), decoder: Decoder::new()? }))
+        Ok(Box::new(StoreReader { store: self, blocks: VecDeque::new(), scratch: Scratch::new()? }))
     }
 }
 
@@ -69,7 +68,7 @@ impl StoreReader<'_> {
         let spare = if self.blocks.len() >= DECODED_BLOCKS { self.blocks.pop_back() } else { None };
         let mut block = spare.map(|(_, block)| block).unwrap_or_default();
         let pack = self.store.open.get(&self.store.layout, &place.pack)?;
-        pack.block(place.block, place.span, &mut self.decoder, &mut block)?;
+        pack.block(place.block, place.span, &mut self.scratch, &mut block)?;
         self.blocks.push_front((key, block));
         Ok(())
     }

@@ -89,6 +89,25 @@ fn a_flipped_byte_in_a_data_pack_is_found_and_only_its_file_is_lost() {
 }
 
 #[test]
+fn every_byte_of_a_pack_is_proved_in_whichever_part_of_it_it_is() {
+    let site = Site::new();
+    site.write("d/big", noise(1, 9 << 20));
+    site.init();
+    for kind in [0, 1] {
+        let pack = pack(&site, kind);
+        let length = fs::read(&pack).unwrap().len();
+        // Mark and padding of the pack, header and lengths of a block, what is stored, table of contents, footer.
+        let ends = [0, 6, 12, 17, 18, 40, 48, 49, length - 100, length - 60, length - 42, length - 20, length - 1];
+        for at in ends.into_iter().chain((1..=length / (4 << 20)).flat_map(|n| [(n << 22) - 1, n << 22])) {
+            flip(&pack, at);
+            site.run("-check data --data").ended(2).warns(&[&shown(&pack)]);
+            flip(&pack, at);
+        }
+    }
+    site.run("-check data --data").ended(0).says(&["all in order"]);
+}
+
+#[test]
 fn a_data_pack_that_was_cut_is_named_and_its_content_is_stored_again_when_it_is_met() {
     let (site, nights) = two_nights();
     let pack = pack(&site, 0);
