@@ -15,6 +15,7 @@ use crate::monitor::{Monitor, Phase, Silent};
 use crate::path::RelPath;
 use crate::scan::selection::Standing;
 use crate::source::snapshot::{Request, Trust, take};
+use crate::store;
 use crate::store::dry::Dry;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,8 +77,17 @@ pub fn check(ends: Ends<'_>, data: bool, context: Context<'_>) -> Result<Report,
     let mirror = opened.as_ref();
     let monitor = Counting { monitor: context.monitor, count: AtomicU64::new(0) };
     let mut report = Report { store: mirror.verify(data, &monitor)?, ..Report::default() };
-    report.on_mirror = check_mirror(&ends, mirror, data, &monitor)?;
-    report.source = news(&ends, mirror, context)?;
+    let (on_mirror, source) = std::thread::scope(|scope| {
+        let beside = std::thread::Builder::new().spawn_scoped(scope, || news(&ends, mirror, context));
+        let on_mirror = check_mirror(&ends, mirror, data, &monitor);
+        let gone = || Err(store::Error::Gone("the thread that looked at the source died").into());
+        let source = match beside {
+            Ok(thread) => thread.join().unwrap_or_else(|_| gone()),
+            Err(e) => Err(store::Error::Threads(e.to_string()).into()),
+        };
+        (on_mirror, source)
+    });
+    (report.on_mirror, report.source) = (on_mirror?, source?);
     report.wrong = monitor.count.load(Ordering::Relaxed);
     Ok(report)
 }

@@ -6,10 +6,12 @@ mod packs;
 mod structure;
 
 use super::Error;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Phase};
+use crate::path::RelPath;
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What was gone through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,12 +26,43 @@ pub struct Verified {
 
 /// Proves a store; with `data`, all content is read and hashed.
 pub(super) fn verify(store: &Store, data: bool, monitor: &dyn Monitor) -> Result<Verified, Error> {
-    let mut verified = Verified::default();
     let mut bad = HashSet::new();
     packs::present(store, monitor)?;
-    if data {
-        (verified.packs_read, verified.bytes_read) = packs::read_all(store, monitor, &mut bad)?;
+    if !data {
+        let snapshots = structure::follow(store, &bad, monitor)?;
+        return Ok(Verified { snapshots, ..Verified::default() });
     }
-    verified.snapshots = structure::follow(store, &bad, monitor)?;
-    Ok(verified)
+    // The snapshots are followed beside. Only where something is wrong that is done again, to tell what is affected.
+    let quiet = Tripped::default();
+    let none = HashSet::new();
+    let (read, followed) =
+        rayon::join(|| packs::read_all(store, monitor, &mut bad), || structure::follow(store, &none, &quiet));
+    let (packs_read, bytes_read) = read?;
+    let is_sound = bad.is_empty() && !quiet.is_tripped();
+    let snapshots = if is_sound { followed? } else { structure::follow(store, &bad, monitor)? };
+    Ok(Verified { snapshots, packs_read, bytes_read })
+}
+
+/// Remembers only whether there was anything to tell.
+#[derive(Default)]
+struct Tripped(AtomicBool);
+
+impl Tripped {
+    fn is_tripped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Monitor for Tripped {
+    fn begin(&self, _phase: Phase, _files: Option<u64>, _bytes: Option<u64>) {}
+    fn advance(&self, _files: u64, _bytes: u64) {}
+    fn problem(&self, _path: &RelPath, _message: &str) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+    fn wrong(&self, _message: &str) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+    fn note(&self, _message: &str) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
