@@ -76,6 +76,10 @@ pub const QUESTIONS: usize = 48;
 pub const BATCH_BYTES: u64 = 1 << 20;
 /// ... and entries.
 pub const BATCH_ENTRIES: usize = 256;
+/// Of a file that is only hashed so many bytes are read at a time, ...
+pub const READ_WINDOW: usize = 256 << 10;
+/// ... and so many extents are given to the workers.
+pub const PROVED_AT_ONCE: usize = 1024;
 /// Times a file that changes while it is read is read again.
 pub const REREADS: u32 = 2;
 

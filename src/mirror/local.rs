@@ -147,7 +147,7 @@ impl LocalMirror {
         }
     }
 
-    /// Looks at the tree through any store; with `all`, every file is read whatever its times say.
+    /// Looks at the tree through any store; with `all`, every file is read whatever its times say, and nothing may be written.
     fn look_with(
         &self,
         store: &dyn ChunkStore,
@@ -167,7 +167,7 @@ impl LocalMirror {
             selection,
             parent: left,
             trust,
-            of_mirror: Some(OfMirror { fidelity: &fidelity, folder: &folder }),
+            of_mirror: Some(OfMirror { fidelity: &fidelity, folder: &folder, proves: all }),
             filter: None,
             without_caches: false,
             chunker: self.chunker(),

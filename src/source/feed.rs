@@ -7,6 +7,7 @@ use super::Error;
 use super::budget::Budget;
 use super::lane::Closed;
 use super::piece::{Parcel, Piece, Stopped, Whole};
+use super::prove;
 use super::read::{self, Streamer};
 use super::replica::Replica;
 use super::snapshot::Trust;
@@ -231,6 +232,10 @@ impl Feeder<'_> {
         let is_dressed =
             |replica: &Replica<'_>| previous.as_ref().is_some_and(|old| replica.is_dressed(&found.stat, old));
         let as_left = self.replica.is_some_and(is_dressed);
+        if let Some(entry) = self.proved(&found, previous.as_ref(), as_left) {
+            self.monitor.advance(1, found.stat.size);
+            return self.wait(Waiting::Piece(Piece::Ready(entry)));
+        }
         if found.stat.size <= SMALL_FILE && !is_retyped {
             return self.wait(Waiting::Small(Box::new(Small { found, previous, as_left })));
         }
@@ -245,6 +250,14 @@ impl Feeder<'_> {
         }
         self.monitor.advance(1, found.stat.size);
         Ok(())
+    }
+
+    /// The entry of a large file that is only to be proved, if it is.
+    fn proved(&self, found: &Found, previous: Option<&Entry>, as_left: bool) -> Option<Entry> {
+        let replica = self.replica.filter(|replica| replica.proves && as_left && found.stat.size > SMALL_FILE)?;
+        let (store, previous) = (self.streamer.of_mirror?, previous?);
+        let entry = prove::large(found, previous, store, self.streamer.lane.pool())?;
+        Some(replica.settle(entry, Some(previous.clone())))
     }
 
     fn is_unchanged(&self, found: &Found, leader: Option<&RelPath>, old: &Entry) -> bool {
@@ -316,9 +329,10 @@ impl Feeder<'_> {
         let lease = (bytes > 0).then(|| self.streamer.budget.take(bytes));
         let folders = (batch.folders > 0).then(|| self.folders.take(batch.folders));
         let cutter = self.streamer.cutter;
+        let mut window = self.replica.filter(|replica| replica.proves).map(|_| Vec::new());
         let nothing_to_read = batch.folders == 0;
         let work = move || {
-            let pieces = batch.items.into_iter().map(|waiting| finish(waiting, cutter)).collect();
+            let pieces = batch.items.into_iter().map(|waiting| finish(waiting, cutter, window.as_mut())).collect();
             drop((batch.last, folders));
             Parcel { pieces, lease }
         };
@@ -328,13 +342,15 @@ impl Feeder<'_> {
     }
 }
 
-/// Does what an entry still waits for.
-fn finish(waiting: Waiting, cutter: Cutter) -> Piece {
+/// Does what an entry still waits for; where files are only to be proved, with a window to read them by.
+fn finish(waiting: Waiting, cutter: Cutter, window: Option<&mut Vec<u8>>) -> Piece {
     match waiting {
         Waiting::Piece(piece) => piece,
         Waiting::Small(small) => {
             let Small { found, previous, as_left } = *small;
-            match read::small(&found, cutter, previous.as_ref().filter(|_| as_left)) {
+            let made_from = previous.as_ref().filter(|_| as_left);
+            let proved = window.zip(made_from).and_then(|(window, known)| prove::small(&found, known, window));
+            match proved.map_or_else(|| read::small(&found, cutter, made_from), |entry| Ok((entry, Vec::new()))) {
                 Ok((entry, chunks)) => Piece::Whole(Box::new(Whole { entry, chunks, previous })),
                 Err(e) => failed(found.path, &e, previous),
             }

@@ -117,7 +117,7 @@ fn exactly(file: &File, at: u64, length: u32) -> io::Result<Option<Vec<u8>>> {
     Ok((read == bytes.len()).then_some(bytes))
 }
 
-fn is_zero(file: &File, mut at: u64, length: u64) -> io::Result<bool> {
+pub(super) fn is_zero(file: &File, mut at: u64, length: u64) -> io::Result<bool> {
     let end = at.saturating_add(length);
     let mut buffer = Vec::new();
     while let Some((start, stop)) = next_data(file, at, end)? {

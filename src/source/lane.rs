@@ -42,6 +42,11 @@ impl<T: Send + 'static> Entrance<T> {
         Ok(())
     }
 
+    /// The workers.
+    pub(super) fn pool(&self) -> &ThreadPool {
+        &self.pool
+    }
+
     /// Sends a result that needs no work.
     pub(super) fn ready(&self, result: T) -> Result<(), Closed> {
         let (done, waiting) = bounded(1);

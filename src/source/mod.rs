@@ -19,6 +19,7 @@ mod feed;
 mod known;
 mod lane;
 mod piece;
+mod prove;
 mod read;
 mod replica;
 pub mod snapshot;

@@ -22,7 +22,7 @@ use std::fs::File;
 use std::io;
 
 /// The entry of what was found, with this node and these attributes.
-fn entry(path: &RelPath, stat: &Stat, at: At<'_>, node: Node) -> io::Result<Entry> {
+pub(super) fn entry(path: &RelPath, stat: &Stat, at: At<'_>, node: Node) -> io::Result<Entry> {
     let meta = Meta { mode: stat.mode, uid: stat.uid, gid: stat.gid, mtime: stat.mtime, xattrs: at.xattrs()? };
     Ok(Entry { path: path.clone(), meta, identity: stat.identity(), flags: 0, node })
 }
@@ -44,22 +44,24 @@ pub(super) fn plain_entry(found: &Found, leader: Option<RelPath>) -> io::Result<
     entry(&found.path, &found.stat, At::Name(dir, name), node)
 }
 
-/// A change in the same tick of the clock as the last look cannot be seen by its time: such a file gets older first.
-fn let_it_age(stat: &Stat) {
+/// A change in the same tick of the clock as the last look cannot be seen by its time: such a file gets older first. Whether it had to.
+fn let_it_age(stat: &Stat) -> bool {
     let now = clock::now();
     let age = (now.seconds - stat.ctime.seconds, i64::from(now.nanoseconds) - i64::from(stat.ctime.nanoseconds));
     let nanoseconds = age.0.saturating_mul(1_000_000_000).saturating_add(age.1);
-    if (0..i64::try_from(clock::TICK.as_nanos()).unwrap_or(i64::MAX)).contains(&nanoseconds) {
+    let is_young = (0..i64::try_from(clock::TICK.as_nanos()).unwrap_or(i64::MAX)).contains(&nanoseconds);
+    if is_young {
         std::thread::sleep(clock::TICK);
     }
+    is_young
 }
 
 /// Opens a file and makes sure that a later change of it would show.
-fn open(dir: &Dir, name: &[u8]) -> io::Result<(File, Stat)> {
+pub(super) fn open(dir: &Dir, name: &[u8]) -> io::Result<(File, Stat)> {
     let (file, stat) = dir.open_file(name)?;
-    let_it_age(&stat);
-    let again = Stat::of_open(&file)?;
-    Ok((file, if again == stat { stat } else { again }))
+    let is_aged = let_it_age(&stat);
+    let stat = if is_aged { Stat::of_open(&file)? } else { stat };
+    Ok((file, stat))
 }
 
 /// Reads a small file whole; one that we made from an entry along the extents of that, if it can be.

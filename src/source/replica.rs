@@ -13,6 +13,8 @@ pub(super) struct Replica<'a> {
     pub(super) fidelity: &'a Fidelity,
     /// A folder of ours on its file system.
     pub(super) folder: &'a Dir,
+    /// Whether its files are only to be proved.
+    pub(super) proves: bool,
 }
 
 impl Replica<'_> {

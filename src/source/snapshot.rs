@@ -52,6 +52,9 @@ pub struct OfMirror<'a> {
     pub fidelity: &'a Fidelity,
     /// A folder of ours on its file system, where that can be tried.
     pub folder: &'a Dir,
+    /// Whether what is not taken over unread is only to be proved: a file that has the content that it was made of is not asked for in the store, nor
+    /// put there. So it is where nothing is written.
+    pub proves: bool,
 }
 
 /// When an entry of the parent manifest is taken over unread. Kind, size, mtime and mode must be as they were in any case.
@@ -98,7 +101,7 @@ pub fn take(request: Request<'_>, store: &dyn ChunkStore, monitor: &dyn Monitor)
         None => Ok(None),
     };
     let blocks = Blocks::new(store, blocks_in, Arc::clone(&in_flight));
-    let replica = request.of_mirror.map(|OfMirror { fidelity, folder }| Replica { fidelity, folder });
+    let replica = request.of_mirror.map(|OfMirror { fidelity, folder, proves }| Replica { fidelity, folder, proves });
     let replica = replica.as_ref();
     let mut assembler = Assembler::new(blocks, monitor, &in_parent, replica);
     std::thread::scope(|scope| {

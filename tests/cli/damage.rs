@@ -2,6 +2,7 @@
 
 use crate::support::{Night, Site, files, noise, same, tree};
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Two nights of a few files, large and small.
@@ -233,6 +234,35 @@ fn a_file_of_the_mirror_that_rots_is_found_by_reading_it() {
     // Size, mtime and mode are as they were; only the ctime tells that somebody wrote to it.
     site.run("-check data").ended(2).warns(&["d/small/3: the mirror is not as it was left: other content"]);
     site.run("-check data --data").ended(2).warns(&["d/small/3"]);
+}
+
+#[test]
+fn a_byte_of_any_file_of_the_mirror_that_rots_is_found_in_data_and_in_holes() {
+    let site = Site::new();
+    site.write("d/big", noise(1, 9 << 20));
+    site.write("d/cut", noise(2, 400 << 10));
+    site.write("d/holes", noise(3, 1 << 20));
+    fs::File::options().write(true).open(site.src("d/holes")).unwrap().set_len(40 << 20).unwrap();
+    site.init();
+    site.run("-check data --data").ended(0).says(&["all in order"]);
+    for (name, at) in [("big", 0), ("big", (9 << 20) - 1), ("cut", 399 << 10), ("holes", 7), ("holes", 30 << 20)] {
+        let path = site.mirror(format!("d/{name}"));
+        let rot = |bit: u8| {
+            let file = fs::File::options().read(true).write(true).open(&path).unwrap();
+            let time = fs::FileTimes::new().set_modified(file.metadata().unwrap().modified().unwrap());
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, at).unwrap();
+            file.write_all_at(&[byte[0] ^ bit], at).unwrap();
+            file.set_times(time).unwrap();
+        };
+        rot(1);
+        site.run("-check data --data")
+            .ended(2)
+            .warns(&[&format!("d/{name}: the mirror is not as it was left: other content")]);
+        // What was written into a hole is zero again, and no hole.
+        rot(1);
+        site.run("-check data --data").ended(0).says(&["all in order"]);
+    }
 }
 
 /// What is not in the store any more must not be taken over unread into the next night, which would be acknowledged and could not be restored.
