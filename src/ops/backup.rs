@@ -209,8 +209,10 @@ impl Night<'_> {
 
     fn carry_out(&self, taken: &Taken, mut look: Look, lost: u64) -> Result<Report, Error> {
         self.run.mirror.settle()?;
-        let mut reasons = self.reasons(&look, taken.root, self.run.mirror)?;
-        let survey = self.run.survey(&look, taken.root)?;
+        // Both go through the same two manifests.
+        let reasons = || self.reasons(&look, taken.root, self.run.mirror);
+        let (reasons, survey) = rayon::join(reasons, || self.run.survey(&look, taken.root));
+        let (mut reasons, survey) = (reasons?, survey?);
         reasons.room = self.run.no_room(&survey)?;
         let adopting = self.run.mirror.role().state == State::Empty;
         if !reasons.is_empty() {

@@ -10,6 +10,7 @@
 use super::aside::Aside;
 use super::dirs::Dirs;
 use super::moves::Moves;
+use super::need::batch_of;
 use super::plan::Action;
 use super::publish::Publisher;
 use super::share::Sharing;
@@ -22,7 +23,7 @@ use crate::entry::{Entry, Node, Time};
 use crate::fs::dir::Dir;
 use crate::fs::fidelity::Fidelity;
 use crate::fs::sync::Durability;
-use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES, PUBLISH_PATHS};
+use crate::limits::{PUBLISH_BYTES, PUBLISH_PATHS};
 use crate::manifest;
 use crate::monitor::Monitor;
 use crate::path::RelPath;
@@ -151,7 +152,7 @@ fn make_batches(
         bytes = u64::saturating_add(bytes, if moves.by(&action).is_some() { 0 } else { action.bytes() });
         held += action.path().as_bytes().len();
         gathered.push(action);
-        let is_full = gathered.len() >= PUBLISH_FILES || bytes >= PUBLISH_BYTES || held >= PUBLISH_PATHS;
+        let is_full = gathered.len() >= batch_of(number) || bytes >= PUBLISH_BYTES || held >= PUBLISH_PATHS;
         if is_full || actions.peek().is_none() {
             let batch = Batch::make(number, std::mem::take(&mut gathered), moves, stager)?;
             (number, bytes, held) = (number + 1, 0, 0);

@@ -3,7 +3,7 @@
 
 use crate::entry::{Entry, Extent, Node};
 use crate::fs::space::Need;
-use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES};
+use crate::limits::{PUBLISH_BYTES, PUBLISH_FILES, PUBLISH_FIRST};
 use crate::manifest::{Error, extents};
 use crate::store::chunks::ChunkReader;
 
@@ -29,6 +29,12 @@ fn data(entry: &Entry, reader: &mut dyn ChunkReader) -> u64 {
     if counted.is_ok() { bytes } else { *size }
 }
 
+/// How many actions a batch may have, by its number.
+pub(super) fn batch_of(number: usize) -> usize {
+    let doublings = u32::try_from(number).unwrap_or(u32::MAX);
+    PUBLISH_FIRST.checked_shl(doublings).filter(|files| (1..PUBLISH_FILES).contains(files)).unwrap_or(PUBLISH_FILES)
+}
+
 /// Adds up a plan, action by action, in the batches in which it is carried out.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -42,6 +48,7 @@ pub(super) struct Tally {
     gone: Need,
     actions: usize,
     bytes: u64,
+    batches: usize,
     peak: Need,
 }
 
@@ -53,7 +60,7 @@ impl Tally {
         self.gone = self.gone.and(weigh(old));
         self.actions += 1;
         self.bytes = self.bytes.saturating_add(new.map_or(0, Entry::size));
-        if self.actions >= PUBLISH_FILES || self.bytes >= PUBLISH_BYTES {
+        if self.actions >= batch_of(self.batches) || self.bytes >= PUBLISH_BYTES {
             self.end_batch();
         }
     }
@@ -63,6 +70,7 @@ impl Tally {
         self.peak = self.peak.most(self.taken.without(self.given));
         self.given = self.given.and(std::mem::replace(&mut self.giving, self.gone));
         (self.made, self.gone, self.actions, self.bytes) = Default::default();
+        self.batches += 1;
     }
 
     /// The most that is needed at any time, over what there is at the beginning.
@@ -74,11 +82,11 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::Tally;
+    use super::{Tally, batch_of};
     use crate::entry::{ChunkRef, Content, Entry, Extent, Identity, Meta, Node, Time};
     use crate::fs::space::Need;
     use crate::id::Id;
-    use crate::limits::PUBLISH_FILES;
+    use crate::limits::{PUBLISH_FILES, PUBLISH_FIRST};
     use crate::path::RelPath;
     use crate::store::Error;
     use crate::store::chunks::ChunkReader;
@@ -113,12 +121,20 @@ mod tests {
         assert_eq!(peak([]), (0, 0));
         assert_eq!(peak([remove(), put(None)]), (8192, 1), "all of a batch is staged before anything goes");
         assert_eq!(peak([put(Some(9000)), put(Some(9000))]), (2 * 8192, 2));
-        let many = PUBLISH_FILES as u64;
-        let replaced = |batches| (0..batches * PUBLISH_FILES).map(|_| put(Some(5000)));
-        assert_eq!(peak(replaced(1)), (many * 8192, many));
-        assert_eq!(peak(replaced(2)), (2 * many * 8192, 2 * many), "one is made while the other is published");
-        assert_eq!(peak(replaced(4)), (2 * many * 8192, 2 * many), "four need no more than two");
-        let made = (0..2 * PUBLISH_FILES).map(|_| put(None));
-        assert_eq!(peak(made), (2 * many * 8192, 2 * many));
+        let replaced = |actions| peak((0..actions).map(|_| put(Some(5000)))).1;
+        let first = PUBLISH_FIRST;
+        assert_eq!(replaced(first), first as u64);
+        assert_eq!(replaced(3 * first), 3 * first as u64, "one is made while the other is published");
+        assert_eq!(replaced(7 * first), 6 * first as u64, "by then the first has given back what it had");
+        assert_eq!(replaced(9 * PUBLISH_FILES), 2 * PUBLISH_FILES as u64, "many need no more than two of the largest");
+        let made = peak((0..9 * PUBLISH_FILES).map(|_| put(None)));
+        assert_eq!(made, (9 * 8192 * PUBLISH_FILES as u64, 9 * PUBLISH_FILES as u64));
+    }
+
+    #[test]
+    fn batches_grow_to_the_limit() {
+        let sizes: Vec<_> = (0..7).map(batch_of).collect();
+        assert_eq!(sizes, [512, 1024, 2048, 4096, 8192, PUBLISH_FILES, PUBLISH_FILES]);
+        assert!((50..100).chain([usize::MAX]).all(|number| batch_of(number) == PUBLISH_FILES));
     }
 }
