@@ -22,6 +22,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from image import mounted, must
 from measure import measured
 
 PER_FOLDER, FOLDERS, LONGEST = 1000, 100, 2048
@@ -69,29 +70,14 @@ def place(work, image, count):
         finally:
             shutil.rmtree(folder)
         return
-    file = work / f"many.{image}"
-    with open(file, "wb") as out:
-        out.truncate(max(count * A_FILE, 2 << 30))
-    options = {"xfs": ["-q", "-b", "size=1024", "-i", "maxpct=50"], "ext4": ["-q", "-b", "1024", "-N", str(count * 2 + count // 100 + 10_000)]}
-    device = None
+    options = {"xfs": ["-b", "size=1024", "-i", "maxpct=50"], "ext4": ["-b", "1024", "-N", str(count * 2 + count // 100 + 10_000)]}
     try:
-        must(f"mkfs.{image}", *options[image], file)
-        device = must("losetup", "--find", "--show", "--direct-io=on", file)
-        must("mount", *(["-o", "noinit_itable"] if image == "ext4" else []), device, folder)
-        yield folder
-        usage = must("du", "--block-size=1M", "-s", file).split()[0]
-        print(f"{count} files: the image takes {usage} MiB", file=sys.stderr)
+        with mounted(folder, image, max(count * A_FILE, 2 << 30), options[image]) as file:
+            yield folder
+            usage = must("du", "--block-size=1M", "-s", file).split()[0]
+            print(f"{count} files: the image takes {usage} MiB", file=sys.stderr)
     finally:
-        if os.path.ismount(folder):
-            must("umount", folder)
-        if device:
-            must("losetup", "--detach", device)
-        file.unlink()
         folder.rmdir()
-
-
-def must(*command):
-    return subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 class Run:

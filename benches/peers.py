@@ -81,13 +81,13 @@ class Ours(Program):
         self.program = program
         self.tree = work / "backup.mirror"
         self.store = self.tree / ".backup/store"
-        table = work / "backup.tab"
-        table.write_text(f"TARGET bench\n  SOURCE {self.source}\n  MIRROR {self.tree}\n  DIR .\n")
-        self.ours = [program, "--tab", table]
+        self.table = work / "backup.tab"
+        self.ours = [program, "--tab", self.table]
 
     def prepare(self):
         self.remove()
         self.tree.mkdir()
+        self.table.write_text(f"TARGET bench\n  SOURCE {self.source}\n  MIRROR {self.tree}\n  DIR .\n")
         self.nights = 0
 
     def remove(self):
@@ -131,9 +131,8 @@ class Restic(Program):
 
     def __init__(self, work):
         super().__init__(work)
-        password = work / "password"
-        password.write_text("benchmark\n")
-        self.restic = ["restic", "--quiet", "--repo", self.store, "--password-file", password, "--cache-dir", self.cache]
+        self.password = work / "password"
+        self.restic = ["restic", "--quiet", "--repo", self.store, "--password-file", self.password, "--cache-dir", self.cache]
         self.restored = self.out / "src"  # named src, not ".": so the folder itself is restored too
 
     def version(self):
@@ -141,6 +140,7 @@ class Restic(Program):
 
     def prepare(self):
         super().prepare()
+        self.password.write_text("benchmark\n")
         run(*self.restic, "init")
 
     def backup(self):

@@ -102,8 +102,8 @@ class Report:
         return title, self.ratio(name, phase, measure, best)
 
 
-def machine(work, versions):
-    file_system = subprocess.run(["df", "--output=fstype", work], check=True, capture_output=True, text=True).stdout.split()[-1]
+def machine(work, image, versions):
+    file_system = f"new file systems ({image})" if image else subprocess.run(["df", "--output=fstype", work], check=True, capture_output=True, text=True).stdout.split()[-1]
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     return f"{os.cpu_count()} cores of {cpu}, {memory:.0f} GB, {file_system}, Linux {platform.release()}; " + "; ".join(versions)

@@ -2,7 +2,7 @@
 """Measure `backup` side by side with its peers, on the sets that fetch-data.sh makes, and print the tables of the README.
 
     side-by-side.py [--backup PROGRAM] [--without NAME,...] [--programs NAME,...] [--sets linux,fits,both,tiny] [--phases PHASE,...] [--rounds N]
-                    [--together N] [--data DIR] [--work DIR] [--json FILE]
+                    [--together N] [--data DIR] [--work DIR] [--image ext4|xfs|btrfs] [--json FILE]
 
 The peers are in peers.py: rsync (a tree only), and restic, bupstash, rustic, borgbackup, bup and conserve (a store only; ours is store and tree). One
 that is not installed is named and left out. Debian has rsync, restic, borgbackup and bup; the others are `cargo install rustic-rs bupstash conserve`.
@@ -11,7 +11,8 @@ Each round begins with nothing and goes through the phases: the first backup of 
 an empty folder; a check that reads all data; nights 3 to 5 (nights.py says what they are); a night in which all files have new times and the same content
 ("touched"); and one file of about 50 MB out of the oldest snapshot. In each phase the programs take turns, so that whatever else the machine does
 meets them alike; who is first changes from round to round. To need no more than 12 GB, N peers at most (4) are there at the same time: a round is several heats, ours takes part in each.
-The source is a working copy, in which only what really changed gets a new ctime, and it is in the page cache.
+The source is a working copy, in which only what really changed gets a new ctime, and it is in the page cache. With --image each heat has a new file system
+(needs root); without it all is in --work, where each heat removes what the one before has made (image.py says what that costs on ext4).
 
 Wall and CPU seconds and memory are those of all processes of a run: the memory is that of the largest one. "written" is what they wrote to files, as the
 kernel counts it (ru_oublock). The store is what `du` says.
@@ -20,6 +21,7 @@ Outside the timing: a `sync` after each run, and a comparison by content (`rsync
 difference ends the benchmark if it is ours or rsync's; of others it is told below the tables, and so is an exit code other than 0.
 """
 import argparse
+import contextlib
 import fcntl
 import filecmp
 import json
@@ -27,8 +29,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+from image import mounted
 from measure import measured
 from nights import SETS, Source
 from peers import PEERS, Ours
@@ -38,6 +42,7 @@ PHASES = ["first", "no change", "next night", "restore", "check", "night 3", "ni
 OF_SET = {"linux": PHASES[:-1], "fits": PHASES[:-1], "both": ["first", "next night", "one file"], "tiny": PHASES}
 NIGHT = {"first": 1, "next night": 2, "night 3": 3, "night 4": 4, "night 5": 5}
 FILE_SIZE = 50_000_000  # of the one file
+IMAGE_SIZE = 40 << 30  # sparse
 
 
 def stop(words):
@@ -54,9 +59,6 @@ def differences(source, tree):
                           check=True, capture_output=True, text=True, errors="replace").stdout.splitlines()
 
 
-def empty(folder):
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
 
 
 class Bench:
@@ -74,6 +76,13 @@ class Bench:
             part = self.args.json.with_suffix(".part")
             part.write_text(json.dumps({"machine": self.about, "notes": self.notes, "runs": self.rows}, indent=1) + "\n")
             part.replace(self.args.json)
+
+    def empty(self, folder):
+        """Makes a folder anew. On a file system that goes soon, what was in it stays, under another name: the next one shall not pay for its removal."""
+        if self.args.image and folder.exists():
+            folder.rename(folder.with_suffix(f".{len(self.rows)}.{time.time_ns()}"))
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
 
     def phases(self, name):
         wanted = [phase for phase in OF_SET[name] if self.args.phases is None or phase in self.args.phases]
@@ -93,11 +102,12 @@ class Bench:
         source = Source(self.work / "src", name, self.args.data)
         for number in range(1, self.args.rounds + 1):
             for heat, programs in enumerate(self.heats(), 1):
-                shutil.rmtree(source.folder, ignore_errors=True)
                 turned = programs[(number - 1) % len(programs):] + programs[:(number - 1) % len(programs)]
-                self.run_heat(name, source, {"set": name, "round": number, "heat": heat}, turned)
-                for program in programs:
-                    program.remove()
+                with mounted(self.work, self.args.image, IMAGE_SIZE) if self.args.image else contextlib.nullcontext():
+                    self.run_heat(name, source, {"set": name, "round": number, "heat": heat}, turned)
+                    for program in programs:
+                        program.remove()
+                    shutil.rmtree(source.folder, ignore_errors=True)
 
     def run_heat(self, name, source, where, programs):
         failed, one = set(), None
@@ -120,7 +130,7 @@ class Bench:
         """One phase of one program; whether it may go on."""
         restores = phase in ("restore", "one file")
         if restores:
-            empty(program.out)
+            self.empty(program.out)
         command = program.command(phase, path)
         if command is None:
             return True
@@ -143,7 +153,7 @@ class Bench:
         if phase in NIGHT or phase == "touched":
             measures["store"] = disk_usage(program.store)
         if restores:
-            empty(program.out)
+            self.empty(program.out)
         self.rows.append(row | measures)
         self.save()
         print(f"{row['set']} {row['round']}/{self.args.rounds} {phase}: {program.name} {measures['wall']:.2f} s, {measures['cpu']:.2f} s CPU, "
@@ -218,6 +228,7 @@ def main():
     parser.add_argument("--together", type=int, default=4, metavar="N")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("BACKUP_BENCH_DATA", "target/bench-data")), metavar="DIR")
     parser.add_argument("--work", type=Path, default=Path("target/bench-work"), metavar="DIR", help="on a real disk; 12 GB")
+    parser.add_argument("--image", choices=["ext4", "xfs", "btrfs"], help="a new file system for each heat, in a file there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write every single number")
     args = parser.parse_args()
     args.data = args.data.resolve()
@@ -230,8 +241,11 @@ def main():
             stop(f"no {args.data / kind}/night2: run fetch-data.sh")
     work = args.work.resolve()
     lock = open_work(work)
+    if args.image:
+        work = work / "disk"
+        work.mkdir(exist_ok=True)
     programs, missing = choose(args, work)
-    bench = Bench(args, work, programs, machine(work, [program.version() for program in programs]))
+    bench = Bench(args, work, programs, machine(args.work.resolve(), args.image, [program.version() for program in programs]))
     if missing:
         bench.note(f"not installed, so not measured: {', '.join(missing)}")
     if not programs:
@@ -243,7 +257,7 @@ def main():
     print(f"### Goals\n\n{Report(bench.rows).goals()}\n")
     print(f"Medians of {args.rounds} round{'s'[:args.rounds > 1]}; in brackets what ours is of that. {bench.about}\n")
     print("\n".join(f"- {note}" for note in bench.notes))
-    for folder in work.iterdir():
+    for folder in args.work.resolve().iterdir():
         shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
     lock.close()
 
