@@ -244,7 +244,16 @@ fn a_far_end_gives_the_same_answers_as_a_near_one_night_after_night() {
     both(&|end| format!("{:?}", end.open(&Silent).unwrap().verify(true, &Silent).unwrap()));
     both(&|end| format!("{:?}", read_back(end)));
     both(&|end| end.open(&Silent).unwrap().record(99).unwrap_err().to_string());
-    both(&|end| end.open_promoted().map(|_| ()).is_err().to_string());
+    both(&|end| {
+        // Whoever only reads takes no lock, and needs none.
+        let _locked = end.open(&Silent).unwrap();
+        let Ok(reading) = end.open_to_read() else { panic!("{}", end.name()) };
+        let records: Vec<_> = reading.sequences().unwrap().into_iter().map(|n| reading.record(n).unwrap()).collect();
+        let all: Vec<_> = records.iter().map(|record| entries(reading.as_ref(), record.root)).collect();
+        let refused = reading.look(&Selection::everything(), &Silent).unwrap_err().to_string();
+        assert!(refused.contains("was opened for reading only (nothing was written)"), "{refused}");
+        format!("{records:?} {all:?}")
+    });
 }
 
 #[test]
@@ -478,7 +487,7 @@ fn a_turn_is_taken_and_given_back_over_the_line() {
     turn.promote(1).unwrap();
     assert_eq!(turn.state(), State::Promoted(1));
     drop(turn);
-    let promoted = far.open_promoted().unwrap();
+    let promoted = far.open_to_read().unwrap();
     assert!(entries(promoted.as_ref(), promoted.record(1).unwrap().root).len() > 300);
     drop(promoted);
     let mut turn = far.begin_turn().unwrap();

@@ -83,8 +83,9 @@ pub trait End: Sync {
     /// Opens the mirror, under its lock.
     fn open<'a>(&'a self, monitor: &dyn Monitor) -> Result<Box<dyn MirrorService + 'a>, Error>;
 
-    /// Opens the history of a place that was promoted, for reading only.
-    fn open_promoted(&self) -> Result<Box<dyn MirrorService + '_>, Error>;
+    /// Opens the history of a place, for reading only: a mirror, or one that was promoted. Takes no lock and writes nothing; what is put is remembered
+    /// by who opened it, and what would change the place is refused.
+    fn open_to_read(&self) -> Result<Box<dyn MirrorService + '_>, Error>;
 
     /// The history of a place that was promoted, under its lock.
     fn history(&self) -> Result<Box<dyn History + '_>, Error>;

@@ -3,7 +3,7 @@
 //! [`service`] is the seam: all that the engine, which runs where SOURCE is, may ask of the end where MIRROR is. [`local`] is that end on this host.
 //! [`look`] tells what is on the mirror, [`verify`] proves the store, [`home`] says where a mirror's own files are,
 //! [`leftover`] saves what a killed run left in its stage. [`make`] makes a mirror, after a swap with the history of the other end; [`turn`] makes
-//! one live data, and [`promoted`] reads its history while there is no other. [`end`] is a place as the verbs see it before any of that is open, and
+//! one live data, and [`reading`] reads a history without a lock. [`end`] is a place as the verbs see it before any of that is open, and
 //! [`near`] is one on this host.
 
 pub mod admit;
@@ -15,7 +15,7 @@ pub mod look;
 pub mod make;
 pub mod near;
 pub mod place;
-pub mod promoted;
+pub mod reading;
 pub mod service;
 pub mod turn;
 pub mod verify;

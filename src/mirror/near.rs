@@ -4,7 +4,7 @@ use super::end::{Around, End, Room, Turning};
 use super::home::{Home, role_of};
 use super::local::LocalMirror;
 use super::place::{Place, check_target, no_mirror};
-use super::promoted::Promoted;
+use super::reading::Reading;
 use super::service::MirrorService;
 use super::turn::Turn;
 use super::{Error, make};
@@ -176,8 +176,8 @@ impl End for Near {
         Ok(Box::new(LocalMirror::open(&self.place(), monitor)?))
     }
 
-    fn open_promoted(&self) -> Result<Box<dyn MirrorService + '_>, Error> {
-        Ok(Box::new(Promoted::open(&self.place())?))
+    fn open_to_read(&self) -> Result<Box<dyn MirrorService + '_>, Error> {
+        Ok(Box::new(Reading::open(&self.place())?))
     }
 
     fn history(&self) -> Result<Box<dyn History + '_>, Error> {

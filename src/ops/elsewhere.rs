@@ -74,7 +74,7 @@ impl End for Elsewhere {
         self.nothing()
     }
 
-    fn open_promoted(&self) -> Result<Box<dyn MirrorService + '_>, Error> {
+    fn open_to_read(&self) -> Result<Box<dyn MirrorService + '_>, Error> {
         self.nothing()
     }
 

@@ -132,7 +132,7 @@ pub fn restore(
     guards::rows_are_not_swapped(&ends)?;
     if ends.history_is_at_source(options.to.is_some()) {
         context.monitor.note(&ends.read_from_source());
-        return from(ends.source.open_promoted()?.as_ref(), &ends, options, context, would);
+        return from(ends.source.open_to_read()?.as_ref(), &ends, options, context, would);
     }
     from(ends.open_mirror(context)?.as_ref(), &ends, options, context, would)
 }

@@ -38,6 +38,15 @@ pub fn snapshots(ends: Ends<'_>) -> Result<Listed, Error> {
     Ok(Listed { records: ends.mirror.records()?, note: None })
 }
 
+/// Opens the history for reading, wherever it is: no lock is taken and nothing written. Also gives what the operator should know of where it is.
+pub fn open_to_read<'t>(ends: &Ends<'t>) -> Result<(Box<dyn MirrorService + 't>, Option<String>), Error> {
+    if ends.history_is_at_source(true) {
+        return Ok((ends.source.open_to_read()?, Some(ends.read_from_source())));
+    }
+    guards::rows_are_not_swapped(ends)?;
+    Ok((ends.mirror.open_to_read()?, None))
+}
+
 /// The snapshot that is meant.
 pub(super) fn find(mirror: &dyn MirrorService, which: Which) -> Result<Record, Error> {
     let none = |what: &str| Error::Refused(format!("there is no snapshot {what}; `backup -snapshots` lists them"));

@@ -191,8 +191,8 @@ impl End for FarEnd {
         self.opened(Ask::Open, monitor)
     }
 
-    fn open_promoted(&self) -> Result<Box<dyn MirrorService + '_>, Error> {
-        self.opened(Ask::OpenPromoted, &Silent)
+    fn open_to_read(&self) -> Result<Box<dyn MirrorService + '_>, Error> {
+        self.opened(Ask::OpenToRead, &Silent)
     }
 
     fn history(&self) -> Result<Box<dyn History + '_>, Error> {

@@ -95,8 +95,8 @@ pub enum Ask {
     },
     /// Opens the mirror; the next asks are of it. [`Answer::Opened`]
     Open,
-    /// Opens the history of a promoted place; the next asks are of it. [`Answer::Opened`]
-    OpenPromoted,
+    /// Opens the history of a place for reading only, without a lock; the next asks are of it. [`Answer::Opened`]
+    OpenToRead,
     /// Ends what was opened, and gives its lock back. [`Answer::Done`]
     Close,
     /// Takes the lock; the next asks are of the turn. [`Answer::State`]

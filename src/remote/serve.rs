@@ -223,7 +223,7 @@ impl<'a> Desk<'a> {
     fn next_in_order(&self, ask: Ask, patcher: &mut Option<Patcher>, told: &Told<'_>) -> Result<Answer, Fault> {
         match ask {
             Ask::Open => self.open(|| Held::open(&self.bound()?.near()?, told)),
-            Ask::OpenPromoted => self.open(|| Held::open_promoted(&self.bound()?.near()?)),
+            Ask::OpenToRead => self.open(|| Held::open_to_read(&self.bound()?.near()?)),
             Ask::BeginTurn => self.open(|| Held::begin_turn(&self.bound()?.near()?)),
             Ask::Close => self.open(|| Ok(Held::Nothing)),
             Ask::Put(_) | Ask::Patch(_) => {

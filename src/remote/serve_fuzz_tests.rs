@@ -31,7 +31,7 @@ fn all(place: &Path) -> Vec<Message> {
         Ask::Init(5),
         Ask::InitAfterSwap { random: 6, name: "host:/x".to_owned(), config },
         Ask::Open,
-        Ask::OpenPromoted,
+        Ask::OpenToRead,
         Ask::Close,
         Ask::BeginTurn,
         Ask::TurnNumber,

@@ -294,7 +294,7 @@ fn the_history_of_a_promoted_place_is_read_and_what_is_put_to_it_stays_in_memory
     client.done(Ask::Init(7));
     assert!(matches!(client.ask(Ask::BeginTurn), Ok(Answer::State(State::Empty))));
     assert!(matches!(client.ask(Ask::Promote(0)), Ok(Answer::State(State::Promoted(0)))));
-    assert!(matches!(client.ask(Ask::OpenPromoted), Ok(Answer::Opened(_))));
+    assert!(matches!(client.ask(Ask::OpenToRead), Ok(Answer::Opened(_))));
     let (node, chunks) = packed(BlockKind::Manifest, &[b"a node"]);
     client.done(Ask::Put(node));
     client.done(Ask::Settle);

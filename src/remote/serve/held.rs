@@ -1,5 +1,5 @@
-//! What an agent has open for its client (floor 5): a mirror, the history of a promoted place, or a place in its turn; one at a time, each under
-//! its lock, which goes when it is dropped.
+//! What an agent has open for its client (floor 5): a mirror, a history that is only read, or a place in its turn; one at a time. But for what is only
+//! read, each is under its lock, which goes when it is dropped.
 
 use super::fault::out_of_turn;
 use crate::entry::ChunkRef;
@@ -12,7 +12,7 @@ use crate::mirror::admit;
 use crate::mirror::local::LocalMirror;
 use crate::mirror::look::Look;
 use crate::mirror::near::Near;
-use crate::mirror::promoted::Promoted;
+use crate::mirror::reading::Reading;
 use crate::mirror::service::{Draft, MirrorService};
 use crate::mirror::turn::Turn;
 use crate::monitor::Monitor;
@@ -31,7 +31,7 @@ pub(super) enum Held {
     Turn(Box<Mutex<Turn>>),
 }
 
-/// An open mirror, or the history of a promoted place.
+/// An open mirror, or a history that is only read.
 pub(super) struct Mirror {
     end: End,
     /// What the last look found, and whether it was one that wrote nothing.
@@ -42,7 +42,7 @@ pub(super) struct Mirror {
 
 enum End {
     Local(Box<LocalMirror>),
-    Promoted(Box<Promoted>),
+    Reading(Box<Reading>),
 }
 
 impl Held {
@@ -52,9 +52,9 @@ impl Held {
         Ok(Self::Mirror(Box::new(Mirror { end, looked: Mutex::default(), kept: AtomicU64::new(0) })))
     }
 
-    /// Opens the history of a promoted place.
-    pub(super) fn open_promoted(near: &Near) -> Result<Self, Fault> {
-        let end = End::Promoted(Box::new(Promoted::open(&near.place())?));
+    /// Opens the history of a place, for reading only.
+    pub(super) fn open_to_read(near: &Near) -> Result<Self, Fault> {
+        let end = End::Reading(Box::new(Reading::open(&near.place())?));
         Ok(Self::Mirror(Box::new(Mirror { end, looked: Mutex::default(), kept: AtomicU64::new(0) })))
     }
 
@@ -78,14 +78,14 @@ impl Mirror {
     pub(super) fn service(&self) -> &dyn MirrorService {
         match &self.end {
             End::Local(mirror) => mirror.as_ref(),
-            End::Promoted(promoted) => promoted.as_ref(),
+            End::Reading(reading) => reading.as_ref(),
         }
     }
 
     pub(super) fn store(&self) -> &Store {
         match &self.end {
             End::Local(mirror) => mirror.store(),
-            End::Promoted(promoted) => promoted.store(),
+            End::Reading(reading) => reading.store(),
         }
     }
 
@@ -95,7 +95,7 @@ impl Mirror {
         if !self.service().missing(block.kind, &ids)?.contains(&true) {
             return Ok(());
         }
-        if matches!(self.end, End::Promoted(_)) && block.kind == BlockKind::Manifest {
+        if matches!(self.end, End::Reading(_)) && block.kind == BlockKind::Manifest {
             let kept = self.kept.fetch_add(block.plain(), Ordering::Relaxed);
             if kept.saturating_add(block.plain()) > KEPT_NODES {
                 return Err(Fault::Failed(
@@ -111,7 +111,7 @@ impl Mirror {
     pub(super) fn prove(&self, draft: &Draft) -> Result<(), Fault> {
         match &self.end {
             End::Local(mirror) => Ok(admit::prove(mirror.store(), draft)?),
-            End::Promoted(_) => Ok(()),
+            End::Reading(_) => Ok(()),
         }
     }
 

@@ -1,17 +1,18 @@
-//! The history of a place that was promoted, for reading only: after a swap, until there is a mirror again (floor 4).
+//! The history of a place, for reading only: of a mirror, or of one that was promoted, until it has a mirror again (floor 4).
 //!
-//! What must stay true: nothing is written, neither to the store nor to the tree. What a restore would have to save first is refused.
+//! What must stay true: no lock is taken and nothing is written, neither to the store nor to the tree. Another run may add to the store meanwhile, which is not
+//! seen here, or take away from it: then what is gone is an error of whoever reads it. What a restore would have to save first is refused.
 
 use super::Error;
 use super::look::Look;
 use super::make::open_own_store;
-use super::place::{Place, check_target};
+use super::place::{Place, check_target, no_mirror};
 use super::service::{Draft, MirrorService};
 use super::verify::Verified;
 use crate::chunk::cut::Chunker;
 use crate::entry::{ChunkRef, Time};
 use crate::format::pack::BlockKind;
-use crate::format::role::Role;
+use crate::format::role::{Role, State};
 use crate::format::snapshot::Record;
 use crate::id::Id;
 use crate::monitor::Monitor;
@@ -25,26 +26,29 @@ use crate::tree::apply::Applied;
 use crate::tree::survey::Survey;
 use std::sync::Arc;
 
-/// A promoted place, seen through glass.
-pub struct Promoted {
+/// A place, seen through glass.
+pub struct Reading {
     store: Arc<Store>,
     seen: Dry<'static>,
     role: Role,
     why: String,
 }
 
-impl Promoted {
-    /// Over the store of a promoted place.
+impl Reading {
+    /// Over the store of a place with a role, whatever that is.
     pub fn open(place: &Place<'_>) -> Result<Self, Error> {
         let (name, target) = (shown_path(place.mirror), place.target);
         let (_, home) = place.enter()?;
         let (store, role) = (open_own_store(place, &home)?, home.read_role()?);
-        let role = role.ok_or_else(|| Error::Refused(format!("{name} was not promoted (nothing was written)")))?;
+        let role = role.ok_or_else(|| no_mirror(place, Some(&home)))?;
         check_target(&role, place)?;
-        let why = format!(
-            "what would be overwritten or added cannot be saved first: the history is that of {name}, which was promoted and takes no snapshots. \
+        let why = match role.state {
+            State::Promoted(_) => format!(
+                "what would be overwritten or added cannot be saved first: the history is that of {name}, which was promoted and takes no snapshots. \
              Either make the mirror: backup -backup --init {target}; or restore to an empty place: --to PLACE (nothing was written)"
-        );
+            ),
+            _ => format!("{name} was opened for reading only (nothing was written)"),
+        };
         let store = Arc::new(store);
         Ok(Self { seen: Dry::over(Box::new(Arc::clone(&store))), store, role, why })
     }
@@ -59,7 +63,7 @@ impl Promoted {
     }
 }
 
-impl ChunkSource for Promoted {
+impl ChunkSource for Reading {
     fn reader(&self) -> Result<Box<dyn ChunkReader + '_>, StoreError> {
         self.seen.reader()
     }
@@ -73,7 +77,7 @@ impl ChunkSource for Promoted {
     }
 }
 
-impl ChunkSink for Promoted {
+impl ChunkSink for Reading {
     fn ask(&self, kind: BlockKind, ids: Vec<Id>) -> Result<Answer<'_>, StoreError> {
         self.seen.ask(kind, ids)
     }
@@ -87,7 +91,7 @@ impl ChunkSink for Promoted {
     }
 }
 
-impl MirrorService for Promoted {
+impl MirrorService for Reading {
     fn chunker(&self) -> Chunker {
         self.store.config().chunker
     }
