@@ -183,6 +183,19 @@ impl Entry {
         matches!(self.node, Node::Directory)
     }
 
+    /// About how many bytes it takes in memory.
+    pub fn weight(&self) -> usize {
+        let content = match &self.node {
+            Node::File { content: Content::Direct(extents), .. } => size_of_val(extents.as_slice()),
+            Node::File { content: Content::Indirect(lists), .. } => size_of_val(lists.as_slice()),
+            Node::Symlink { target } => target.len(),
+            Node::HardLink { leader } => leader.as_bytes().len(),
+            _ => 0,
+        };
+        let xattrs = self.meta.xattrs.iter().map(|xattr| size_of_val(xattr) + xattr.name.len() + xattr.value.len());
+        size_of_val(self) + self.path.as_bytes().len() + content + xattrs.sum::<usize>()
+    }
+
     /// Length of a regular file; 0 for anything else.
     pub fn size(&self) -> u64 {
         if let Node::File { size, .. } = self.node { size } else { 0 }

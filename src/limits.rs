@@ -99,6 +99,8 @@ pub const INDEX_PIECE: usize = 128 << 10;
 pub const OPEN_PACKS: usize = 8;
 /// Decoded blocks kept by one reader.
 pub const DECODED_BLOCKS: usize = 4;
+/// Bytes of manifest nodes kept by who compares manifests: what a night changes is mostly what one of the nights before did, too.
+pub const RECENT_NODES: usize = 48 << 20;
 
 /// Files of the first publish batch; each has twice as many as the one before, so that publishing begins early, ...
 pub const PUBLISH_FIRST: usize = 512;

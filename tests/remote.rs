@@ -17,6 +17,7 @@ use backup::format::snapshot::{Kind, Record};
 use backup::fs::dir::Dir;
 use backup::id::Id;
 use backup::manifest::cursor::Cursor;
+use backup::manifest::lookup::find_in_all;
 use backup::mirror::Error;
 use backup::mirror::end::End;
 use backup::mirror::look::Drift;
@@ -254,6 +255,33 @@ fn a_far_end_gives_the_same_answers_as_a_near_one_night_after_night() {
         assert!(refused.contains("was opened for reading only (nothing was written)"), "{refused}");
         format!("{records:?} {all:?}")
     });
+}
+
+#[test]
+fn a_path_is_looked_up_in_many_nights_by_few_questions() {
+    let hosts = Hosts::new();
+    let far = hosts.far();
+    far.init(7).unwrap();
+    let nights: Vec<Night> = (0..12_u8)
+        .map(|n| {
+            hosts.write("deep/er/0007", &[n, n]);
+            hosts.night(&far)
+        })
+        .collect();
+    fs::remove_dir_all(hosts.at("cache")).unwrap();
+    let far = hosts.far();
+    let reading = far.open_to_read().unwrap();
+    let roots: Vec<ChunkRef> = nights.iter().map(|night| night.record.root).collect();
+    hosts.wire.asked();
+    let path = RelPath::new("deep/er/0007").unwrap();
+    let found = find_in_all(&roots, reading.as_ref(), &path).unwrap();
+    let asked = hosts.wire.asked();
+    assert!(asked.len() <= 4, "{asked:?}");
+    for (night, found) in nights.iter().zip(&found) {
+        let mut all = entries(reading.as_ref(), night.record.root).into_iter();
+        assert_eq!(found.as_ref().unwrap().as_deref(), all.find(|entry| entry.path == path).as_ref());
+    }
+    assert!(found[0].as_ref().unwrap() != found[1].as_ref().unwrap());
 }
 
 #[test]

@@ -126,21 +126,35 @@ impl<'a> Cursor<'a> {
 
     /// Moves to the first entry at or after `path`, opening only the nodes on the way there.
     pub fn seek(&mut self, path: &RelPath) -> Result<(), Error> {
+        self.pass(&|at| at < path, &|first| first <= path)
+    }
+
+    /// Passes over all that is below a directory which came before, opening only the nodes on the way.
+    pub fn leave(&mut self, directory: &RelPath) -> Result<(), Error> {
+        let is_before = |at: &RelPath| at.is_within(directory) || at < directory;
+        self.pass(&is_before, &is_before)
+    }
+
+    /// Moves to the first entry that is not before where it shall go; whatever comes ahead of a node whose first path may go there is before that.
+    fn pass(&mut self, is_before: &dyn Fn(&RelPath) -> bool, may_go: &dyn Fn(&RelPath) -> bool) -> Result<(), Error> {
         self.lineage.pass_over();
         loop {
-            while self.entries.front().is_some_and(|entry| entry.path < *path) {
+            // The outermost node that is not too late, and still closed: what was opened within the one before it is passed.
+            let closed = self.stack.iter().position(|(_, c)| c.front().is_some_and(|next| may_go(&next.first)));
+            if let Some(level) = closed {
+                self.stack.truncate(level.saturating_add(1));
+                self.entries.clear();
+            }
+            while self.entries.front().is_some_and(|entry| is_before(&entry.path)) {
                 self.entries.pop_front();
             }
-            let next_is_at_most = |c: &VecDeque<Child>| c.get(1).is_some_and(|next| next.first <= *path);
-            if self.entries.is_empty()
-                && let Some((_, children)) = self.stack.last_mut()
-            {
-                while next_is_at_most(children) {
+            if let Some((_, children)) = self.stack.last_mut().filter(|_| self.entries.is_empty()) {
+                while children.get(1).is_some_and(|next| may_go(&next.first)) {
                     children.pop_front();
                 }
             }
             match self.head() {
-                Head::Node(child, _) if child.first <= *path => self.open()?,
+                Head::Node(child, _) if may_go(&child.first) => self.open()?,
                 _ => return Ok(()),
             }
         }

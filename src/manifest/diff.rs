@@ -7,7 +7,7 @@ use crate::path::RelPath;
 use std::cmp::Ordering;
 
 /// An entry that is in only one of the manifests, or in both and not equal.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Change {
     /// In the first manifest.
     pub old: Option<Entry>,

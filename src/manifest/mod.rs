@@ -1,13 +1,16 @@
 //! Manifests: the path-sorted list of all entries of a snapshot, as a tree of chunks (floor 2; format-spec.md, 7).
 //!
 //! [`build`] writes one as entries come, [`cursor`] reads one in order, [`diff`] walks two and skips what they share, [`extents`] does the
-//! same for the content of large files; [`lineage`] proves that entries stand in directories. Nothing here holds more than a node a level in memory.
+//! same for the content of large files; [`lookup`] finds one path in many, [`lineage`] proves that entries stand in directories. Nothing here holds more than a node a level in memory.
 
 pub mod build;
 pub mod cursor;
 pub mod diff;
 pub mod extents;
 pub mod lineage;
+pub mod lookup;
+#[cfg(test)]
+mod lookup_tests;
 #[cfg(test)]
 mod tests;
 
@@ -47,4 +50,11 @@ pub enum Error {
         /// Why.
         source: format::Error,
     },
+}
+
+impl Error {
+    /// Whether it is the connection to the store that failed: nothing more can be read.
+    pub const fn is_lost(&self) -> bool {
+        matches!(self, Self::Store(store::Error::Lost(_)))
+    }
 }

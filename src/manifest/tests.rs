@@ -13,10 +13,10 @@ use crate::store::chunks::ChunkReader;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Mutex;
 
-type Chunks = HashMap<Id, Vec<u8>>;
-type Tree = BTreeMap<RelPath, Entry>;
+pub(super) type Chunks = HashMap<Id, Vec<u8>>;
+pub(super) type Tree = BTreeMap<RelPath, Entry>;
 
-struct Memory<'a>(&'a Chunks);
+pub(super) struct Memory<'a>(pub(super) &'a Chunks);
 
 impl ChunkReader for Memory<'_> {
     fn read(&mut self, chunk: &ChunkRef) -> Result<&[u8], store::Error> {
@@ -65,17 +65,17 @@ fn told(chunks: &Chunks, read: impl FnOnce(Listener<'_>)) -> (usize, usize, usiz
 }
 
 /// xorshift: the same numbers in every run.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0 % sides
     }
 
-    fn path(&mut self) -> RelPath {
+    pub(super) fn path(&mut self) -> RelPath {
         const WORDS: [&str; 6] = ["a", "a.b", "a b", "b", "long-name-of-a-folder", "z"];
         let mut text = String::new();
         for _ in 0..=self.roll(5) {
@@ -94,7 +94,7 @@ fn entry(path: RelPath, stamp: i64) -> Entry {
     Entry { path, meta, identity: Identity::default(), flags: 0, node }
 }
 
-fn build(tree: &Tree, chunks: &mut Chunks) -> ChunkRef {
+pub(super) fn build(tree: &Tree, chunks: &mut Chunks) -> ChunkRef {
     let mut sink = |node: ChunkRef, bytes: Vec<u8>| {
         chunks.insert(node.id, bytes);
         Ok(())
@@ -106,16 +106,16 @@ fn build(tree: &Tree, chunks: &mut Chunks) -> ChunkRef {
     builder.finish(&mut sink).unwrap()
 }
 
-fn cursor(root: ChunkRef, chunks: &Chunks) -> Cursor<'_> {
+pub(super) fn cursor(root: ChunkRef, chunks: &Chunks) -> Cursor<'_> {
     Cursor::new(root, Box::new(Memory(chunks))).unwrap()
 }
 
-fn random_tree(dice: &mut Dice, entries: u64) -> Tree {
+pub(super) fn random_tree(dice: &mut Dice, entries: u64) -> Tree {
     with_folders((0..entries).map(|_| dice.path()).map(|path| (path.clone(), entry(path, 1))).collect())
 }
 
 /// What something is in is a directory.
-fn with_folders(mut tree: Tree) -> Tree {
+pub(super) fn with_folders(mut tree: Tree) -> Tree {
     let parents = |path: &RelPath| std::iter::successors(path.parent(), RelPath::parent);
     let folders: BTreeSet<RelPath> = tree.keys().flat_map(parents).filter(|path| !path.is_root()).collect();
     for path in folders {
@@ -126,7 +126,7 @@ fn with_folders(mut tree: Tree) -> Tree {
 }
 
 /// A few changes here and there, and a stretch that goes or comes.
-fn changed(tree: &Tree, dice: &mut Dice, changes: u64) -> Tree {
+pub(super) fn changed(tree: &Tree, dice: &mut Dice, changes: u64) -> Tree {
     let mut tree = tree.clone();
     for _ in 0..changes {
         let path = dice.path();

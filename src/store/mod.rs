@@ -12,6 +12,7 @@ pub mod index;
 pub mod layout;
 pub mod pack;
 mod reader;
+pub mod recent;
 pub mod snapshots;
 mod write;
 

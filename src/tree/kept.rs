@@ -2,7 +2,7 @@
 //! manifests, and most nights change little, so its actions are remembered where they are few; of more the plan is made anew each time.
 
 use super::plan::{Action, Plan};
-use crate::entry::{Content, Entry, Extent, Node};
+use crate::entry::Entry;
 use crate::limits::PLAN_KEPT;
 use crate::manifest;
 use crate::manifest::diff::Change;
@@ -23,6 +23,16 @@ pub enum Actions<'p, D> {
 }
 
 impl Kept {
+    /// What can be remembered of a plan.
+    pub(super) fn of<D>(plan: Plan<'_, D>) -> Result<Self, manifest::Error>
+    where
+        D: Iterator<Item = Result<Change, manifest::Error>>,
+    {
+        let mut keeping = Keeping::new();
+        plan.into_iter().try_for_each(|action| action.map(|action| keeping.add(action)))?;
+        Ok(keeping.kept())
+    }
+
     /// The actions; `plan` makes it anew.
     pub fn actions<'p, D, E>(self, plan: impl FnOnce() -> Result<Plan<'p, D>, E>) -> Result<Actions<'p, D>, E> {
         Ok(match self.0 {
@@ -91,21 +101,8 @@ fn weight(action: &Action) -> usize {
         Action::Put { new, old } | Action::Link { new, old } | Action::Meta { new, old } => (Some(new), old.as_ref()),
         Action::Remove { old } => (None, Some(old)),
     };
-    // A vector has up to twice the room that it needs, while it grows three times.
-    3 * size_of::<Action>() + new.into_iter().chain(old).map(beside).sum::<usize>()
-}
-
-/// Bytes that an entry has outside of itself.
-fn beside(entry: &Entry) -> usize {
-    let node = match &entry.node {
-        Node::File { content: Content::Direct(extents), .. } => extents.len() * size_of::<Extent>(),
-        Node::File { content: Content::Indirect(lists), .. } => size_of_val(lists.as_slice()),
-        Node::Symlink { target } => target.len(),
-        Node::HardLink { leader } => leader.as_bytes().len(),
-        _ => 0,
-    };
-    let xattrs = entry.meta.xattrs.iter().map(|xattr| size_of_val(xattr) + xattr.name.len() + xattr.value.len());
-    entry.path.as_bytes().len() + node + xattrs.sum::<usize>()
+    // A vector has up to twice the room that it needs, while it grows three times; once it is in the weight of the entries.
+    2 * size_of::<Action>() + new.into_iter().chain(old).map(Entry::weight).sum::<usize>()
 }
 
 #[cfg(test)]

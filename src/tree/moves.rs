@@ -7,14 +7,18 @@
 //! Files with several names are left out, and files without content. What is remembered is bounded: what does not fit is written anew.
 
 use super::kept::Kept;
-use super::plan::{Action, Plan, has_rights};
-use crate::entry::{Content, Entry, Extent, Meta, Node};
+use super::plan::{Action, Plan, Scope, has_rights};
+use crate::entry::{Apart, ChunkRef, Content, Entry, Extent, Meta, Node};
 use crate::format::manifest::encode_extents;
+use crate::fs::fidelity::Fidelity;
 use crate::id::Id;
 use crate::limits::{MOVES_ALIKE, MOVES_BYTES};
 use crate::manifest;
-use crate::manifest::diff::Change;
+use crate::manifest::cursor::Cursor;
+use crate::manifest::diff::{Change, Diff};
 use crate::path::RelPath;
+use crate::scan::selection::Selection;
+use crate::store::chunks::ChunkSource;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::mem::size_of;
 
@@ -99,6 +103,16 @@ impl Moves {
         Ok(moves)
     }
 
+    /// What the difference of two manifests moves, of the whole tree.
+    pub fn between(from: ChunkRef, to: ChunkRef, chunks: &dyn ChunkSource) -> Result<Self, manifest::Error> {
+        let (selection, apart, fidelity) = (Selection::everything(), Apart::default(), Fidelity::assumed());
+        let scope = Scope { selection: &selection, delete: true, apart: &apart, fidelity: &fidelity };
+        let cursor = |root| Cursor::new(root, chunks.reader()?);
+        let diff = || Ok::<_, manifest::Error>(Diff::new(Some(cursor(from)?), Some(cursor(to)?)));
+        let plan = || Ok::<_, manifest::Error>(Plan::new(diff()?, scope));
+        Self::of(&Kept::of(plan()?)?, plan, &apart.shared)
+    }
+
     /// Whether it moves nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.to.is_empty()
@@ -110,8 +124,13 @@ impl Moves {
     }
 
     /// The file that is moved to this place.
-    fn to(&self, path: &RelPath) -> Option<&Move> {
+    pub fn to(&self, path: &RelPath) -> Option<&Move> {
         self.to.get(path)
+    }
+
+    /// All of them: where each is, and where it shall be.
+    pub fn all(&self) -> impl Iterator<Item = (&RelPath, &RelPath)> {
+        self.to.iter().map(|(to, found)| (&found.from, to))
     }
 
     /// Whether the file in this place is moved to another.
