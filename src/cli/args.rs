@@ -16,6 +16,11 @@ USAGE: backup (command) [target] [options]
                                              : restore mirror, or any night, to disk
   backup -check     (target) [--data]        : are mirror and store in order?
   backup -snapshots (target)                 : list the nights that can be restored
+  backup -list      (target) [path] [--snapshot N | --at TIME] [-r]
+                                             : list the files of a night
+  backup -find      (target) (pattern)       : every version of a file, and in which nights it is
+  backup -diff      (target) (A) (B) [path...]
+                                             : what differs; A, B: a night's number, latest, source, mirror
   backup -approve   (target) [N]             : carry out a held run
   backup -swap      (target)                 : fail over: the mirror becomes the disk
   options: --tab FILE  --bwlimit RATE  --json  --quiet  --verbose  --help  --version
@@ -106,6 +111,46 @@ pub(super) enum Command {
         /// Name of the target in backup.tab
         target: String,
     },
+    /// List what a snapshot holds, as ls -l does
+    #[command(override_usage = "backup -list TARGET [PATH] [--snapshot N | --at TIME] [--recursive]")]
+    List(ListArgs),
+    /// Find every version of a file over all snapshots, and the command that brings each back
+    #[command(override_usage = "backup -find TARGET PATTERN")]
+    Find {
+        /// Name of the target in backup.tab
+        target: String,
+        /// A path, a glob (`*` and `?` stay within a name, `**` does not), or a name without `/`, which may be anywhere
+        pattern: OsString,
+    },
+    /// Tell what differs between two snapshots, or one and what is there now; the exit code is 0 whether anything does or not
+    #[command(override_usage = "backup -diff TARGET A B [PATH...]")]
+    Diff {
+        /// Name of the target in backup.tab
+        target: String,
+        /// From: the number of a snapshot; `latest`, the newest; `source` or `mirror`, what is there now
+        a: String,
+        /// To: the same
+        b: String,
+        /// Only what is here, or below
+        paths: Vec<OsString>,
+    },
+}
+
+#[derive(ClapArgs, Debug)]
+pub(super) struct ListArgs {
+    /// Name of the target in backup.tab
+    pub(super) target: String,
+    /// A folder, a file or a glob, relative to the target; everything, when left out
+    pub(super) path: Option<OsString>,
+    /// Of this snapshot; else the newest
+    #[arg(long, value_name = "N", conflicts_with = "at")]
+    pub(super) snapshot: Option<u64>,
+    /// Of the newest snapshot at or before this time: 2026-11-21, "2026-11-21 03:00", "2 days ago"
+    #[arg(long, value_name = "TIME")]
+    pub(super) at: Option<String>,
+    /// List what is below folders, too
+    #[arg(long, short)]
+    pub(super) recursive: bool,
 }
 
 #[derive(ClapArgs, Debug)]

@@ -7,13 +7,17 @@ mod agent;
 mod args;
 mod backup;
 mod check;
+mod diff;
 mod exit;
+mod find;
 mod held;
 mod hosts;
 mod jobs;
+mod list;
 mod out;
 mod restore;
 mod screen;
+mod shape;
 mod size;
 mod snapshots;
 mod status;
@@ -84,7 +88,11 @@ impl Failure {
     }
 
     fn of(target: &str, error: &crate::ops::Error) -> Self {
-        let exit = if error.is_locked() { Exit::Locked } else { Exit::Failed };
+        let exit = match error {
+            crate::ops::Error::Pattern(_) => Exit::Usage,
+            _ if error.is_locked() => Exit::Locked,
+            _ => Exit::Failed,
+        };
         Self { message: format!("{target}: {error}"), exit }
     }
 }
@@ -113,6 +121,9 @@ fn run(args: Args, out: Out) -> Result<Exit, Failure> {
         Command::Check { target, data } => check::run(&session, &target, data),
         Command::Swap { target } => swap::run(&session, &target),
         Command::Snapshots { target } => snapshots::run(&session, &target),
+        Command::List(options) => list::run(&session, &options),
+        Command::Find { target, pattern } => find::run(&session, &target, &pattern),
+        Command::Diff { target, a, b, paths } => diff::run(&session, &target, (&a, &b), &paths),
         // Has no table, and was carried out above.
         Command::Agent(_) => Ok(Exit::Done),
     }

@@ -23,7 +23,7 @@ pub(super) fn run(session: &Session, args: &RestoreArgs) -> Result<Exit, Failure
     let now = clock::now();
     let options = Options {
         paths: args.paths.iter().map(|path| parse_path(path)).collect::<Result<_, _>>()?,
-        which: which(args, now)?,
+        which: which(args.snapshot, args.at.as_deref(), now)?,
         to: None,
         delete: args.delete,
         dry_run: args.dry_run,
@@ -38,7 +38,7 @@ pub(super) fn run(session: &Session, args: &RestoreArgs) -> Result<Exit, Failure
 }
 
 /// A PATH as typed: a trailing slash and a leading `./` do no harm.
-fn parse_path(text: &OsStr) -> Result<RelPath, Failure> {
+pub(super) fn parse_path(text: &OsStr) -> Result<RelPath, Failure> {
     let bytes = text.as_bytes();
     let names: Vec<&[u8]> = bytes.split(|&b| b == b'/').filter(|name| !name.is_empty() && *name != b".").collect();
     let bad = |why: &str| {
@@ -50,8 +50,9 @@ fn parse_path(text: &OsStr) -> Result<RelPath, Failure> {
     RelPath::new(names.join(&b'/')).map_err(|e| bad(&e.to_string()))
 }
 
-fn which(args: &RestoreArgs, now: crate::entry::Time) -> Result<Which, Failure> {
-    match (&args.at, args.snapshot) {
+/// The snapshot that `--snapshot` or `--at` means.
+pub(super) fn which(number: Option<u64>, at: Option<&str>, now: crate::entry::Time) -> Result<Which, Failure> {
+    match (at, number) {
         (_, Some(n)) => Ok(Which::Number(n)),
         (Some(text), None) => time::parse(text, now).map(Which::At).ok_or_else(|| {
             let text = shown(text.as_bytes());

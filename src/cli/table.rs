@@ -6,6 +6,7 @@ use crate::limits::TEXT_MAX;
 use crate::ops::swap::Tab;
 use crate::path::{shown, shown_path};
 use crate::table::{Table, Target};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -73,9 +74,17 @@ impl Found {
 /// As a shell wants it, from whatever folder it is typed in.
 pub(super) fn typed_path(path: &Path) -> String {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let text = absolute.to_string_lossy();
-    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+:,@%".contains(&b));
-    if plain { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    typed(absolute.as_os_str().as_bytes())
+}
+
+/// A word as a shell wants it. What cannot be shown is written as bash, zsh and ksh have it.
+pub(super) fn typed(word: &[u8]) -> String {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-+:,@%".contains(b);
+    match std::str::from_utf8(word) {
+        Ok(text) if !word.is_empty() && word.iter().all(plain) => text.to_owned(),
+        Ok(text) if !text.chars().any(char::is_control) => format!("'{}'", text.replace('\'', "'\\''")),
+        _ => format!("$'{}'", word.escape_ascii()),
+    }
 }
 
 fn find(tab: Option<&Path>) -> Result<PathBuf, Failure> {
@@ -118,4 +127,20 @@ fn must_be_safe(path: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::typed;
+
+    #[test]
+    fn a_word_is_typed_as_a_shell_takes_it_back() {
+        let words: [&[u8]; 7] =
+            [b"d/2003/bias.fits", b"a b", b"it's", b"", b"d/\xff\n", "d/\u{e9}t\u{e9}".as_bytes(), b"a\\b'\x01\"*$x"];
+        for word in words {
+            let script = format!("printf %s {}", typed(word));
+            let said = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+            assert_eq!(said.stdout, word, "{script}");
+        }
+    }
 }

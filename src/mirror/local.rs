@@ -250,7 +250,7 @@ impl MirrorService for LocalMirror {
 
     fn look_dry(&self, selection: &Selection, all: bool, monitor: &dyn Monitor) -> Result<Look, Error> {
         let mut tell = |path: &RelPath, what: look::Difference| {
-            monitor.problem(path, &format!("the mirror is not as it was left: {what}"));
+            monitor.problem(path, &format!("{}: {what}", look::NOT_AS_LEFT));
         };
         let dry = Dry::new(&self.store);
         let look = self.look_with(&dry, selection, all, monitor, &mut tell)?;

@@ -81,6 +81,9 @@ const SET_ID: u32 = 0o6000;
 /// The attribute that holds the access list.
 const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 
+/// How a look that reports every difference begins to tell of one.
+pub const NOT_AS_LEFT: &str = "the mirror is not as it was left";
+
 /// Samples that a [`Drift`] keeps.
 const SAMPLES: usize = 20;
 

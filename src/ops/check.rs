@@ -3,6 +3,7 @@
 //! The mirror's end proves the store and compares the mirror tree with its manifest; the source is compared with its newest snapshot. Nothing is
 //! written, but an index that is missing is made again.
 
+use super::now::source_now;
 use super::places::{Ends, open_tree};
 use super::{Context, Error, guards};
 use crate::format::role::State;
@@ -14,7 +15,6 @@ use crate::mirror::verify::Verified;
 use crate::monitor::{Monitor, Phase, Silent};
 use crate::path::RelPath;
 use crate::scan::selection::Standing;
-use crate::source::snapshot::{Request, Trust, take};
 use crate::store;
 use crate::store::dry::Dry;
 use serde::{Deserialize, Serialize};
@@ -137,17 +137,7 @@ fn news(ends: &Ends<'_>, mirror: &dyn MirrorService, context: Context<'_>) -> Re
         return Ok(None);
     };
     let (dry, selection) = (Dry::new(mirror), ends.selection()?);
-    let request = Request {
-        root,
-        selection: &selection,
-        parent: Some(newest.root),
-        trust: Trust::Identity(newest.time),
-        of_mirror: None,
-        filter: None,
-        without_caches: true,
-        chunker: mirror.chunker(),
-    };
-    let compared = take(request, &dry, &Silent).map_err(Error::from).and_then(|taken| {
+    let compared = source_now(root, &selection, Some(&newest), (mirror, &dry), &Silent).and_then(|taken| {
         let cursor = |root| Ok::<_, Error>(Cursor::new(root, crate::store::chunks::ChunkSource::reader(&dry)?)?);
         let mut news = News::default();
         for change in Diff::new(Some(cursor(newest.root)?), Some(cursor(taken.root)?)) {

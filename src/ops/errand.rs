@@ -5,6 +5,7 @@
 
 use super::backup::{self, backup};
 use super::check::{self, check};
+use super::diff::{self, diff};
 use super::elsewhere::Elsewhere;
 use super::places::Ends;
 use super::restore::{self, Would, restore};
@@ -70,6 +71,8 @@ pub(super) enum Verb {
     Restore(restore::Options),
     /// `-check`, and whether to read all content
     Check(bool),
+    /// `-diff`
+    Diff(diff::Options),
 }
 
 /// How it ended.
@@ -81,6 +84,8 @@ pub(super) enum Outcome {
     Restore(Box<restore::Report>),
     /// `-check`
     Check(check::Report),
+    /// `-diff`
+    Diff(diff::Report),
 }
 
 /// The agent's side: carries errands out.
@@ -127,15 +132,13 @@ impl Runner<'_> {
                 backup(ends, options, context).map(|report| Outcome::Backup(Box::new(report))).map_err(fault)
             }
             Verb::Check(data) => check(ends, data, context).map(Outcome::Check).map_err(fault),
+            Verb::Diff(options) => {
+                diff(ends, &options, context, &mut |line| tell_line(&line, tell)).map(Outcome::Diff).map_err(fault)
+            }
             Verb::Restore(mut options) => {
                 let to = options.to.as_deref().map(|to| self.admit(errand, to)).transpose()?;
                 options.to = to.as_deref().map(Path::to_path_buf);
-                let mut would = |would: Would| {
-                    let mut bytes = Vec::new();
-                    if bin::encode(&would, &mut bytes).is_ok() {
-                        tell(bytes);
-                    }
-                };
+                let mut would = |would: Would| tell_line(&would, tell);
                 let report = restore(ends, &options, context, &mut would).map_err(fault)?;
                 Ok(Outcome::Restore(Box::new(report)))
             }
@@ -182,6 +185,14 @@ impl Errand {
             Fault::Failed(text) if !is_named(&text) => Fault::Failed(format!("{}: {text}", self.home)),
             other => other,
         }
+    }
+}
+
+/// A line of what a verb tells of on the way.
+fn tell_line(line: &impl Serialize, tell: &dyn Fn(Vec<u8>)) {
+    let mut bytes = Vec::new();
+    if bin::encode(line, &mut bytes).is_ok() {
+        tell(bytes);
     }
 }
 

@@ -3,8 +3,12 @@
 use super::approve::approve;
 use super::backup::{self, backup};
 use super::check::{self, check};
+use super::diff::{self, diff};
 use super::elsewhere::Elsewhere;
 use super::errand::{Errand, Outcome, Side, Verb};
+use super::find::{self, Story, Until, find};
+use super::list::{self, Row, list};
+use super::pattern::Pattern;
 use super::places::Ends;
 use super::restore::{self, Would, restore};
 use super::run;
@@ -12,6 +16,7 @@ use super::snapshots::{Listed, snapshots};
 use super::swap::{self, Tab, swap};
 use super::{Context, Error};
 use crate::format::bin;
+use crate::format::snapshot::Record;
 use crate::mirror::Error as MirrorError;
 use crate::mirror::end::End;
 use crate::mirror::near::Near;
@@ -28,6 +33,7 @@ use crate::remote::talk::{Failure, Talk};
 use crate::remote::tell::tell_named;
 use crate::remote::throttle::Throttle;
 use crate::table::Target;
+use serde::de::DeserializeOwned;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -104,7 +110,7 @@ impl Hosts {
         };
         let Some(host) = host else { return self.with(target, |ends| restore(ends, &options, context, would)) };
         let errand = self.errand(host, target, to, Verb::Restore(options), context);
-        match self.send(host, target, &errand, context, would)? {
+        match self.send(host, target, &errand, context, &mut |bytes| heard(bytes, would))? {
             Outcome::Restore(report) => Ok(*report),
             _ => Err(not_the_answer(host)),
         }
@@ -141,6 +147,46 @@ impl Hosts {
     /// `-snapshots`.
     pub fn snapshots(&self, target: &Target) -> Result<Listed, Error> {
         self.with(target, snapshots)
+    }
+
+    /// `-list`.
+    pub fn list(
+        &self,
+        target: &Target,
+        options: &list::Options,
+        context: Context<'_>,
+        tell: &mut dyn FnMut(Row<'_>),
+    ) -> Result<Record, Error> {
+        self.with(target, |ends| list(ends, options, context, tell))
+    }
+
+    /// `-find`; `until` says until when a snapshot is kept.
+    pub fn find(
+        &self,
+        target: &Target,
+        pattern: &Pattern,
+        until: Option<&Until<'_>>,
+        context: Context<'_>,
+        tell: &mut dyn FnMut(&Story<'_>),
+    ) -> Result<find::Report, Error> {
+        self.with(target, |ends| find(ends, pattern, until, context, tell))
+    }
+
+    /// `-diff`: where SOURCE is, if that has to be read.
+    pub fn diff(
+        &self,
+        target: &Target,
+        options: diff::Options,
+        context: Context<'_>,
+        tell: &mut dyn FnMut(diff::Line),
+    ) -> Result<diff::Report, Error> {
+        let host = far_host(target.source_path(), &target.source).filter(|_| options.reads_source());
+        let Some(host) = host else { return self.with(target, |ends| diff(ends, &options, context, tell)) };
+        let errand = self.errand(host, target, None, Verb::Diff(options), context);
+        match self.send(host, target, &errand, context, &mut |bytes| heard(bytes, tell))? {
+            Outcome::Diff(report) => Ok(report),
+            _ => Err(not_the_answer(host)),
+        }
     }
 
     /// Carries out a verb here, with both ends, wherever they are.
@@ -210,7 +256,7 @@ impl Hosts {
         target: &Target,
         errand: &Errand,
         context: Context<'_>,
-        would: &mut dyn FnMut(Would),
+        line: &mut dyn FnMut(&[u8]),
     ) -> Result<Outcome, Error> {
         let is_tunnel = matches!(errand.mirror, Side::Tunnel(..));
         let mut bytes = Vec::new();
@@ -234,7 +280,7 @@ impl Hosts {
             });
             let joined = joined.map_err(|e| no_thread(&e))?;
             let talk = Talk::new(host.to_owned(), far.talk()).map_err(Error::Unreached)?;
-            let answer = talk.ask(Ask::Errand(bytes), &mut |event| hear(event, context.monitor, would));
+            let answer = talk.ask(Ask::Errand(bytes), &mut |event| hear(event, context.monitor, line));
             far.tunnel().close();
             let joined = joined.join().unwrap_or(Ok(()));
             match (answer, joined) {
@@ -285,10 +331,16 @@ fn whereabouts(target: &Target, which: Which) -> Whereabouts {
     Whereabouts { target: target.name.clone(), path: bytes(path.unwrap_or(&place.path)), store }
 }
 
-fn hear(event: Event, monitor: &dyn Monitor, would: &mut dyn FnMut(Would)) {
-    let line = tell_named(monitor, event);
-    if let Some(one) = line.and_then(|bytes| bin::decode(&mut bytes.as_slice(), "a line of a dry run").ok()) {
-        would(one);
+fn hear(event: Event, monitor: &dyn Monitor, line: &mut dyn FnMut(&[u8])) {
+    if let Some(bytes) = tell_named(monitor, event) {
+        line(&bytes);
+    }
+}
+
+/// A line that a verb told of on another host.
+fn heard<T: DeserializeOwned>(mut bytes: &[u8], tell: &mut dyn FnMut(T)) {
+    if let Ok(line) = bin::decode(&mut bytes, "a line of a report") {
+        tell(line);
     }
 }
 

@@ -2,15 +2,22 @@
 
 pub mod approve;
 pub mod backup;
+pub mod change;
 pub mod check;
+pub mod diff;
 mod drafts;
 mod elsewhere;
 pub mod errand;
+pub mod find;
 mod gate;
 pub mod guards;
 pub mod hosts;
+pub mod list;
 mod loss;
+mod now;
 mod owners;
+mod past;
+pub mod pattern;
 pub mod places;
 pub mod restore;
 mod room;
@@ -18,6 +25,7 @@ pub mod run;
 pub mod snapshots;
 mod stage;
 pub mod swap;
+pub mod timeline;
 
 use crate::entry::Time;
 use crate::monitor::Monitor;
@@ -61,6 +69,9 @@ pub enum Error {
     /// The host of SOURCE cannot be reached.
     #[error("{0}")]
     Unreached(remote::Error),
+    /// What was typed is no pattern.
+    #[error("{0}")]
+    Pattern(String),
     /// The command cannot be carried out as things are: nothing was written.
     #[error("{0}")]
     Refused(String),

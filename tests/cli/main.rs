@@ -20,6 +20,7 @@ mod disk;
 mod fidelity;
 mod filesystems;
 mod full;
+mod history;
 mod hoard;
 mod hosts;
 mod human;
