@@ -32,6 +32,7 @@ pub mod fs;
 pub mod table;
 // floor 2
 pub mod manifest;
+pub mod retention;
 pub mod scan;
 pub mod store;
 // floor 3

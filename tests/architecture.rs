@@ -27,10 +27,11 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("format", 1, &["chunk"]),
     ("fs", 1, &[]),
     ("table", 1, &[]),
-    // Chunks by id; trees of entries; the walk over a tree.
+    // Chunks by id; trees of entries; the walk over a tree; which snapshots stay.
     ("store", 2, &[]),
     ("manifest", 2, &["store"]),
     ("scan", 2, &[]),
+    ("retention", 2, &[]),
     // A tree into the store; a manifest into a tree.
     ("source", 3, &[]),
     ("tree", 3, &[]),
