@@ -95,6 +95,12 @@ pub const INDEX_LOOKS: u32 = 256;
 pub const INDEX_WINDOW: usize = 4 << 10;
 /// ... and who goes through all of it, or writes it, so many.
 pub const INDEX_PIECE: usize = 128 << 10;
+/// A sweep writes packs again until of what is needed one part in so many is for nothing...
+pub const SWEEP_SLACK: u64 = 20;
+/// ... but none of which less than one part in so many is.
+pub const SWEEP_WASTE: u64 = 20;
+/// Bytes that it copies before it removes what they were copied from.
+pub const SWEEP_ROUND: u64 = 1 << 30;
 /// Pack files held open by all readers of a store together, and one more by each while it reads.
 pub const OPEN_PACKS: usize = 8;
 /// Decoded blocks kept by one reader.

@@ -14,6 +14,8 @@ pub enum Phase {
     Writing,
     /// Copying the history of another store.
     Copying,
+    /// Writing packs again without what nobody needs.
+    Sweeping,
     /// Proving that the store can be read.
     Verifying,
 }

@@ -646,7 +646,7 @@ class Store:
                 self.wrong(f"index {name[:12]}: {e}")
         for pack in rows.keys() - covered:
             self.note(f"pack {pack[:12]}: in no index [11]")
-        self.indexes, before = [], None              # what follows reads by the verified table
+        self.indexes, before, last = [], None, 0     # what follows reads by the verified table
         for number in self.numbers():
             try:
                 r = self.record(number)
@@ -654,6 +654,10 @@ class Store:
                 self.wrong(f"snapshot {number}: {e}")
                 before = False
                 continue
+            # Of one that was dropped nothing is known but that it was.
+            if number != last + 1 and number > 1:
+                before = False
+            last = number
             if before is not False and r.parent != before:
                 self.wrong(f"snapshot {number}: its parent is not the record before it")
             before = r.check

@@ -23,6 +23,9 @@ USAGE: backup (command) [target] [options]
                                              : what differs; A, B: a night's number, latest, source, mirror
   backup -approve   (target) [N]             : carry out a held run
   backup -swap      (target)                 : fail over: the mirror becomes the disk
+  backup -prune     (target) [--dry-run] [--max-rewrite SIZE]
+                                             : drop nights that KEEP does not keep, and free their space
+  backup -pin       (target) N               : keep a night whatever KEEP says; -unpin takes that back
   options: --tab FILE  --bwlimit RATE  --json  --quiet  --verbose  --help  --version
 backup (command) --help explains each.";
 
@@ -99,6 +102,28 @@ pub(super) enum Command {
     Swap {
         /// Name of the target in backup.tab
         target: String,
+    },
+    /// Drop the snapshots that KEEP does not keep, and give back the room that only they needed
+    ///
+    /// Pinned ones, the newest, the one on the mirror, and rescue and held ones younger than 90 days always stay; so does for a year (KEEP lastcopy) what is the last
+    /// to have some path. Without KEEP everything stays. Times that are not in order are not believed: no snapshot goes because of a clock.
+    #[command(override_usage = "backup -prune TARGET [--dry-run] [--max-rewrite SIZE|PERCENT]")]
+    Prune(PruneArgs),
+    /// Keep a snapshot whatever KEEP says
+    #[command(override_usage = "backup -pin TARGET N")]
+    Pin {
+        /// Name of the target in backup.tab
+        target: String,
+        /// Number of the snapshot
+        number: u64,
+    },
+    /// Let KEEP say how long a snapshot stays that was pinned
+    #[command(override_usage = "backup -unpin TARGET N")]
+    Unpin {
+        /// Name of the target in backup.tab
+        target: String,
+        /// Number of the snapshot
+        number: u64,
     },
     /// Serve a `backup` on another host, which starts this through ssh; not to be typed
     ///
@@ -177,6 +202,18 @@ pub(super) struct BackupArgs {
     /// Read every file, even where size, times and inode are as they were
     #[arg(long)]
     pub(super) reread: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub(super) struct PruneArgs {
+    /// Name of the target in backup.tab
+    pub(super) target: String,
+    /// Remove nothing; list each snapshot with all that keeps it
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Copy no more than this out of packs that are mostly unused: 500M, 2G, or 10% of the store
+    #[arg(long, value_name = "SIZE|PERCENT")]
+    pub(super) max_rewrite: Option<String>,
 }
 
 #[derive(ClapArgs, Debug)]

@@ -15,6 +15,8 @@ mod hosts;
 mod jobs;
 mod list;
 mod out;
+mod pin;
+mod prune;
 mod restore;
 mod screen;
 mod shape;
@@ -120,6 +122,9 @@ fn run(args: Args, out: Out) -> Result<Exit, Failure> {
         Command::Restore(options) => restore::run(&session, &options),
         Command::Check { target, data } => check::run(&session, &target, data),
         Command::Swap { target } => swap::run(&session, &target),
+        Command::Pin { target, number } => pin::run(&session, &target, number, true),
+        Command::Unpin { target, number } => pin::run(&session, &target, number, false),
+        Command::Prune(options) => prune::run(&session, &options),
         Command::Snapshots { target } => snapshots::run(&session, &target),
         Command::List(options) => list::run(&session, &options),
         Command::Find { target, pattern } => find::run(&session, &target, &pattern),

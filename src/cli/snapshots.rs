@@ -10,7 +10,7 @@ use serde_json::json;
 
 pub(super) fn run(session: &Session, name: &str) -> Result<Exit, Failure> {
     let (target, out) = (session.found.target(name)?, session.out);
-    let Listed { records, note } = session.hosts.snapshots(target).map_err(|e| Failure::of(&target.name, &e))?;
+    let Listed { records, pins, note } = session.hosts.snapshots(target).map_err(|e| Failure::of(&target.name, &e))?;
     if let Some(note) = note {
         stderr(&format!("backup: {}: {note}", target.name));
     }
@@ -29,13 +29,19 @@ pub(super) fn run(session: &Session, name: &str) -> Result<Exit, Failure> {
         };
         let totals = &record.totals;
         let note = shown(&record.note);
+        let pinned = pins.contains(&record.sequence);
+        let mark = match (pinned, note.is_empty()) {
+            (false, _) => "",
+            (true, false) => "pinned; ",
+            (true, true) => "pinned",
+        };
         let kind = match record.kind {
             Kind::Backup => "backup",
             Kind::Rescue => "rescue",
             Kind::Held => "held",
         };
         let text = format!(
-            "{:6}  {kind:6}  {}  {:>9}  {:>10}  {:>10}  {note}",
+            "{:6}  {kind:6}  {}  {:>9}  {:>10}  {:>10}  {mark}{note}",
             record.sequence,
             time::local(record.time),
             totals.files,
@@ -44,7 +50,7 @@ pub(super) fn run(session: &Session, name: &str) -> Result<Exit, Failure> {
         );
         let value = json!({
             "sequence": record.sequence, "time": time::rfc3339(record.time), "kind": record.kind, "files": totals.files,
-            "bytes": totals.bytes, "new_bytes": totals.new_bytes, "pinned": false, "directories": totals.directories,
+            "bytes": totals.bytes, "new_bytes": totals.new_bytes, "pinned": pinned, "directories": totals.directories,
             "others": totals.others, "problems": totals.problems, "note": note,
         });
         out.summary(text.trim_end(), &value);

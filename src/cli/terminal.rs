@@ -78,6 +78,7 @@ impl Monitor for Terminal {
             Phase::Comparing => "comparing",
             Phase::Writing => "writing",
             Phase::Copying => "copying history",
+            Phase::Sweeping => "sweeping",
             Phase::Verifying => "verifying",
         };
         self.files.store(0, Ordering::Relaxed);

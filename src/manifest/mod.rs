@@ -13,6 +13,7 @@ pub mod lookup;
 mod lookup_tests;
 #[cfg(test)]
 mod tests;
+pub mod vanished;
 
 use crate::format;
 use crate::store;

@@ -68,6 +68,9 @@ pub trait End: Sync {
     /// All its snapshots, oldest first; in place of a record that cannot be read, why. Needs no lock: records are never changed.
     fn records(&self) -> Result<Vec<Result<Record, String>>, Error>;
 
+    /// The numbers of its pinned snapshots.
+    fn pins(&self) -> Result<Vec<u64>, Error>;
+
     /// What there is to write on; with `settled`, after everything is on the medium: some file systems count only then what removed files gave back.
     fn room(&self, settled: bool) -> Result<Room, Error>;
 

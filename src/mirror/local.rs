@@ -5,6 +5,7 @@ use super::home::Home;
 use super::leftover::Leftover;
 use super::look::{self, Look, Roots, scope};
 use super::place::{Place, check_role, lock, no_mirror, not_together};
+use super::prune::{self, Order, Pruned};
 use super::service::{Draft, MirrorService};
 use super::verify::{self, Verified};
 use crate::chunk::cut::Chunker;
@@ -281,6 +282,14 @@ impl MirrorService for LocalMirror {
             note: draft.note.into_bytes(),
         };
         Ok(self.store.commit(record)?)
+    }
+
+    fn pin(&self, sequence: u64, pinned: bool) -> Result<bool, Error> {
+        Ok(if pinned { self.store.pin(sequence) } else { self.store.unpin(sequence) }?)
+    }
+
+    fn prune(&self, order: &Order, monitor: &dyn Monitor) -> Result<Pruned, Error> {
+        prune::prune(&self.store, self.state().0, order, monitor)
     }
 
     fn survey(&self, look: &Look, to: ChunkRef, selection: &Selection) -> Result<Survey, Error> {

@@ -15,6 +15,7 @@ pub mod look;
 pub mod make;
 pub mod near;
 pub mod place;
+pub mod prune;
 pub mod reading;
 pub mod service;
 pub mod turn;

@@ -152,6 +152,10 @@ impl End for Near {
         Ok(store.sequences()?.into_iter().map(record).collect())
     }
 
+    fn pins(&self) -> Result<Vec<u64>, Error> {
+        Ok(self.open_store()?.pins()?)
+    }
+
     fn room(&self, settled: bool) -> Result<Room, Error> {
         let at = if settled { Space::at_last } else { Space::at };
         // Where a swap left a link, the store is where that leads.

@@ -7,6 +7,7 @@ use super::Error;
 use super::look::Look;
 use super::make::open_own_store;
 use super::place::{Place, check_target, no_mirror};
+use super::prune::{Order, Pruned};
 use super::service::{Draft, MirrorService};
 use super::verify::Verified;
 use crate::chunk::cut::Chunker;
@@ -129,6 +130,14 @@ impl MirrorService for Reading {
     }
 
     fn commit(&self, _draft: Draft) -> Result<Record, Error> {
+        self.refused()
+    }
+
+    fn pin(&self, _sequence: u64, _pinned: bool) -> Result<bool, Error> {
+        self.refused()
+    }
+
+    fn prune(&self, _order: &Order, _monitor: &dyn Monitor) -> Result<Pruned, Error> {
         self.refused()
     }
 

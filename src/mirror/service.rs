@@ -5,6 +5,7 @@
 
 use super::Error;
 use super::look::Look;
+use super::prune::{Order, Pruned};
 use super::verify::Verified;
 use crate::chunk::cut::Chunker;
 use crate::entry::{ChunkRef, Time};
@@ -74,6 +75,12 @@ pub trait MirrorService: ChunkStore {
 
     /// Makes everything that was put durable, and then the snapshot.
     fn commit(&self, draft: Draft) -> Result<Record, Error>;
+
+    /// Pins a snapshot, or takes its pin away; whether that changed anything.
+    fn pin(&self, sequence: u64, pinned: bool) -> Result<bool, Error>;
+
+    /// Drops snapshots, and gives back the room of what only they needed.
+    fn prune(&self, order: &Order, monitor: &dyn Monitor) -> Result<Pruned, Error>;
 
     /// What publishing the manifest with this root would do to the mirror tree, which is as `look` says. All that was put has settled.
     fn survey(&self, look: &Look, to: ChunkRef, selection: &Selection) -> Result<Survey, Error>;

@@ -54,6 +54,10 @@ impl End for Elsewhere {
         self.nothing()
     }
 
+    fn pins(&self) -> Result<Vec<u64>, Error> {
+        self.nothing()
+    }
+
     fn room(&self, _settled: bool) -> Result<Room, Error> {
         self.nothing()
     }

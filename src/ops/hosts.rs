@@ -9,7 +9,9 @@ use super::errand::{Errand, Outcome, Side, Verb};
 use super::find::{self, Story, Until, find};
 use super::list::{self, Row, list};
 use super::pattern::Pattern;
+use super::pins::pin;
 use super::places::Ends;
+use super::prune::{self, prune};
 use super::restore::{self, Would, restore};
 use super::run;
 use super::snapshots::{Listed, snapshots};
@@ -142,6 +144,21 @@ impl Hosts {
     /// `-swap`.
     pub fn swap(&self, target: &Target, tab: Tab<'_>, context: Context<'_>) -> Result<swap::Report, Error> {
         self.with(target, |ends| swap(ends, tab, context))
+    }
+
+    /// `-pin` and `-unpin`.
+    pub fn pin(&self, target: &Target, sequence: u64, pinned: bool, context: Context<'_>) -> Result<bool, Error> {
+        self.with(target, |ends| pin(ends, sequence, pinned, context))
+    }
+
+    /// `-prune`.
+    pub fn prune(
+        &self,
+        target: &Target,
+        options: &prune::Options,
+        context: Context<'_>,
+    ) -> Result<prune::Report, Error> {
+        self.with(target, |ends| prune(ends, options, context))
     }
 
     /// `-snapshots`.

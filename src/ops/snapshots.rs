@@ -25,6 +25,8 @@ pub enum Which {
 pub struct Listed {
     /// All snapshots, oldest first; in place of a record that cannot be read, why.
     pub records: Vec<Result<Record, String>>,
+    /// The numbers of the pinned ones.
+    pub pins: Vec<u64>,
     /// What the operator should know of where they are.
     pub note: Option<String>,
 }
@@ -32,10 +34,11 @@ pub struct Listed {
 /// Lists all snapshots.
 pub fn snapshots(ends: Ends<'_>) -> Result<Listed, Error> {
     if ends.history_is_at_source(true) {
-        return Ok(Listed { records: ends.source.records()?, note: Some(ends.read_from_source()) });
+        let (records, pins) = (ends.source.records()?, ends.source.pins()?);
+        return Ok(Listed { records, pins, note: Some(ends.read_from_source()) });
     }
     guards::rows_are_not_swapped(&ends)?;
-    Ok(Listed { records: ends.mirror.records()?, note: None })
+    Ok(Listed { records: ends.mirror.records()?, pins: ends.mirror.pins()?, note: None })
 }
 
 /// Opens the history for reading, wherever it is: no lock is taken and nothing written. Also gives what the operator should know of where it is.

@@ -158,6 +158,13 @@ impl End for FarEnd {
         self.unfit()
     }
 
+    fn pins(&self) -> Result<Vec<u64>, Error> {
+        match self.ask(Ask::Pins)? {
+            Answer::Sequences(pins) => Ok(pins),
+            _ => self.unfit(),
+        }
+    }
+
     fn room(&self, settled: bool) -> Result<Room, Error> {
         match self.ask(Ask::Room(settled))? {
             Answer::Room(room) => Ok(room),

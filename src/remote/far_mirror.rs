@@ -20,6 +20,7 @@ use crate::id::Id;
 use crate::limits::ASK_IDS;
 use crate::mirror::Error;
 use crate::mirror::look::Look;
+use crate::mirror::prune::{Order, Pruned};
 use crate::mirror::service::{Draft, MirrorService};
 use crate::mirror::verify::Verified;
 use crate::monitor::{Monitor, Silent};
@@ -269,6 +270,23 @@ impl MirrorService for FarMirror<'_> {
         self.learn(&record);
         self.content.nodes.save(root);
         Ok(*record)
+    }
+
+    fn pin(&self, sequence: u64, pinned: bool) -> Result<bool, Error> {
+        match self.ask(Ask::Pin(sequence, pinned), &Silent)? {
+            Answer::Changed(changed) => Ok(changed),
+            _ => self.unfit(),
+        }
+    }
+
+    fn prune(&self, order: &Order, monitor: &dyn Monitor) -> Result<Pruned, Error> {
+        let Answer::Pruned(pruned) = self.ask(Ask::Prune(order.clone()), monitor)? else { return self.unfit() };
+        if !order.dry {
+            let mut known = self.known();
+            known.sequences.retain(|sequence| !order.drop.contains(sequence));
+            known.records.retain(|sequence, _| !order.drop.contains(sequence));
+        }
+        Ok(pruned)
     }
 
     fn survey(&self, look: &Look, to: ChunkRef, selection: &Selection) -> Result<Survey, Error> {

@@ -17,6 +17,7 @@ use crate::fs::space::Need;
 use crate::id::Id;
 use crate::mirror::end::{Around, Room};
 use crate::mirror::look::Look;
+use crate::mirror::prune::{Order, Pruned};
 use crate::mirror::service::Draft;
 use crate::mirror::verify::Verified;
 use crate::monitor::Phase;
@@ -78,6 +79,8 @@ pub enum Ask {
     WithoutContent(Vec<RelPath>),
     /// The records after this number, as many as fit. [`Answer::Records`]
     Records(u64),
+    /// [`Answer::Sequences`]
+    Pins,
     /// Whether to settle first. [`Answer::Room`]
     Room(bool),
     /// For packs of these lengths. [`Answer::Need`]
@@ -134,6 +137,10 @@ pub enum Ask {
     },
     /// [`Answer::Record`]
     Commit(Draft),
+    /// [`Answer::Pruned`]
+    Prune(Order),
+    /// Pins a snapshot, or takes its pin away. [`Answer::Changed`]
+    Pin(u64, bool),
     /// [`Answer::Applied`]
     Publish {
         /// Root of the manifest of the last look.
@@ -208,6 +215,8 @@ pub enum Answer {
     Tidied(Option<Box<Record>>),
     Look(Box<Look>),
     Verified(Verified),
+    Changed(bool),
+    Pruned(Pruned),
     Survey(Survey),
     Applied(Applied),
     Missing(Vec<bool>),

@@ -139,6 +139,7 @@ impl<'a> Desk<'a> {
             | Ask::Verify(_)
             | Ask::Publish { .. }
             | Ask::Tidy(_)
+            | Ask::Prune(_)
             | Ask::Survey { .. }
             | Ask::FinishPublishing(_)
             | Ask::InitAfterSwap { .. }
@@ -239,6 +240,7 @@ impl<'a> Desk<'a> {
             | Ask::MirrorAround
             | Ask::WithoutContent(_)
             | Ask::Records(_)
+            | Ask::Pins
             | Ask::Room(_)
             | Ask::RoomForHistory(_)
             | Ask::Init(_) => self.bound()?.answer(ask),

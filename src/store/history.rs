@@ -26,6 +26,8 @@ pub struct Past {
     pub packs: BTreeMap<Id, u64>,
     /// Packs that should be there and are not, in words.
     pub lost: Vec<String>,
+    /// The pinned snapshots.
+    pub pins: Vec<u64>,
 }
 
 /// Where a history comes from. Whoever has one sees to it that nobody changes it meanwhile.
@@ -77,7 +79,7 @@ impl History for Store {
         let packs = packs_in(&self.layout)?;
         let lost = self.packs()?.into_iter().filter(|(name, _)| !packs.contains_key(name));
         let lost = lost.map(|(name, _)| format!("{}: it is missing", self.pack_name(&name))).collect();
-        Ok(Past { seals, packs, lost })
+        Ok(Past { seals, packs, lost, pins: self.pins()? })
     }
 
     fn record_bytes(&self, sequence: u64) -> Result<Vec<u8>, Error> {

@@ -1,6 +1,6 @@
 //! Taking over the history of another store, after a swap (floor 2).
 //!
-//! What must stay true: packs, then the index, then records in ascending order, each durable before the next, so whoever sees a snapshot here
+//! What must stay true: packs, then the index, then records in ascending order and their pins, each durable before the next, so whoever sees a snapshot here
 //! can read all of it that the other store had. What is here already is not copied again: an interrupted import is simply begun again.
 //!
 //! Each pack is proved by its name while it is copied. One whose bytes are there and wrong is reported and left out: `-check` tells which files
@@ -42,7 +42,8 @@ impl Store {
     /// Copies all content and all snapshots of another store that this one does not have. Both must be locked, and this one recovered.
     pub fn import(&self, from: &dyn History, monitor: &dyn Monitor) -> Result<Imported, Error> {
         let mut done = Imported::default();
-        let past = from.past()?;
+        let mut past = from.past()?;
+        let pins = std::mem::take(&mut past.pins);
         let records = self.new_records(from, &past, &mut done, monitor)?;
         let packs = self.new_packs(past, &mut done, monitor)?;
         monitor.begin(Phase::Copying, Some(packs.len() as u64), Some(packs.values().sum()));
@@ -80,6 +81,9 @@ impl Store {
             self.take_record(sequence, &from.record_bytes(sequence)?)?;
             done.snapshots += 1;
         }
+        // A record that was left out has none.
+        let here = self.sequences()?;
+        pins.into_iter().filter(|pin| here.binary_search(pin).is_ok()).try_for_each(|pin| self.pin(pin).map(drop))?;
         Ok(done)
     }
 

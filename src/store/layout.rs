@@ -61,6 +61,16 @@ impl Layout {
         self.snapshots().join(format!("{sequence:06}"))
     }
 
+    /// The folder of the pins. It is made with the first.
+    pub fn pins(&self) -> PathBuf {
+        self.root.join("pins")
+    }
+
+    /// The pin of one snapshot.
+    pub fn pin(&self, sequence: u64) -> PathBuf {
+        self.pins().join(format!("{sequence:06}"))
+    }
+
     /// The id in a file name like `3f9c...64 hex.pack`.
     pub fn id_of(path: &Path, extension: &str) -> Option<Id> {
         let right = path.extension().is_some_and(|e| e == extension);

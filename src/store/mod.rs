@@ -11,9 +11,11 @@ pub mod import;
 pub mod index;
 pub mod layout;
 pub mod pack;
+mod pins;
 mod reader;
 pub mod recent;
 pub mod snapshots;
+pub mod sweep;
 mod write;
 
 use crate::chunk::codec;
@@ -211,6 +213,17 @@ impl Store {
     /// Whether packs are gone, so that content of earlier snapshots may have to be stored again.
     pub fn has_lost(&self) -> bool {
         self.with_index(IndexSet::has_lost)
+    }
+
+    /// Opens the indexes anew, if others are there than were opened, and this is no run that writes; whether that was done.
+    fn reopen_index(&self) -> Result<bool, Error> {
+        let new = IndexSet::open(&self.layout)?;
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let is_other = index.is_as_opened() && !index.has_same_files(&new);
+        if is_other {
+            *index = new;
+        }
+        Ok(is_other)
     }
 
     fn with_index<T>(&self, read: impl FnOnce(&IndexSet) -> T) -> T {

@@ -19,6 +19,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) struct OpenPacks(Mutex<VecDeque<(Id, Arc<PackReader>)>>);
 
 impl OpenPacks {
+    /// Closes all: what was removed is given back only then.
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn get(&self, layout: &Layout, name: &Id) -> Result<Arc<PackReader>, Error> {
         let mut packs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = packs.iter().position(|(known, _)| known == name).and_then(|at| packs.remove(at));
@@ -43,9 +48,15 @@ impl ChunkSource for Store {
 
 impl ChunkReader for StoreReader<'_> {
     fn read(&mut self, chunk: &ChunkRef) -> Result<&[u8], Error> {
-        let found = self.store.with_index(|index| index.find(&chunk.id))?;
-        let place = found.filter(|l| l.length == chunk.length).ok_or(Error::MissingChunk(chunk.id))?;
-        self.load(&place)?;
+        let mut place = self.find(chunk)?;
+        match self.load(&place) {
+            // Who reads without the lock may have the indexes of before a sweep.
+            Err(Error::Fs(e)) if e.is_missing() && self.store.reopen_index()? => {
+                place = self.find(chunk)?;
+                self.load(&place)?;
+            }
+            loaded => loaded?,
+        }
         let bytes = self.blocks.front().and_then(|(_, block)| {
             let start = place.offset as usize;
             block.plain.get(start..start.checked_add(place.length as usize)?)
@@ -58,6 +69,11 @@ impl ChunkReader for StoreReader<'_> {
 }
 
 impl StoreReader<'_> {
+    fn find(&self, chunk: &ChunkRef) -> Result<Location, Error> {
+        let found = self.store.with_index(|index| index.find(&chunk.id))?;
+        found.filter(|place| place.length == chunk.length).ok_or(Error::MissingChunk(chunk.id))
+    }
+
     /// Brings the block of a chunk to the front.
     fn load(&mut self, place: &Location) -> Result<(), Error> {
         let key = (place.pack, place.block);

@@ -5,22 +5,13 @@ use crate::format::snapshot::{Kind, Record};
 use crate::fs::{Error as FsError, durable};
 use crate::id::Id;
 use crate::limits::RECORD_MAX;
+use std::path::Path;
 use walkdir::WalkDir;
 
 impl Store {
     /// The numbers of all snapshots, ascending.
     pub fn sequences(&self) -> Result<Vec<u64>, Error> {
-        let folder = self.layout.snapshots();
-        let mut found = Vec::new();
-        for item in WalkDir::new(&folder).min_depth(1).max_depth(1) {
-            let item = item.map_err(|e| FsError::new("list", &folder, e))?;
-            let name = item.file_name().to_string_lossy();
-            if let Some(number) = name.parse::<u64>().ok().filter(|n| format!("{n:06}") == name) {
-                found.push(number);
-            }
-        }
-        found.sort_unstable();
-        Ok(found)
+        numbers_in(&self.layout.snapshots())
     }
 
     /// One record, and the seal by which its successor names it.
@@ -69,4 +60,18 @@ impl Store {
         self.writing(|_| Ok(durable::write_new(&self.layout.snapshot(record.sequence), &bytes)?))?;
         Ok(record)
     }
+}
+
+/// The names in a folder that are numbers of snapshots, ascending.
+pub(super) fn numbers_in(folder: &Path) -> Result<Vec<u64>, Error> {
+    let mut found = Vec::new();
+    for item in WalkDir::new(folder).min_depth(1).max_depth(1) {
+        let item = item.map_err(|e| FsError::new("list", folder, e))?;
+        let name = item.file_name().to_string_lossy();
+        if let Some(number) = name.parse::<u64>().ok().filter(|n| format!("{n:06}") == name) {
+            found.push(number);
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
 }

@@ -29,6 +29,7 @@ mod killed;
 mod moves;
 mod nights;
 mod permissions;
+mod prune;
 mod shared;
 mod sources;
 mod stage;

@@ -53,6 +53,7 @@ impl<'a> Bound<'a> {
             Ask::MirrorAround => Answer::Around(near.mirror_around()?),
             Ask::WithoutContent(dirs) => Answer::Why(near.without_content(&dirs)?),
             Ask::Records(after) => Self::records(&near, after)?,
+            Ask::Pins => Answer::Sequences(near.pins()?),
             Ask::Room(settled) => Answer::Room(near.room(settled)?),
             Ask::RoomForHistory(packs) => Answer::Need(room_for(&near, packs)?),
             Ask::Init(random) => {

@@ -20,7 +20,7 @@ pub(super) fn answer(held: &Held, ask: Ask, policy: &Policy, monitor: &dyn Monit
         Ask::Look(_) | Ask::LookDry(..) | Ask::Survey { .. } | Ask::Publish { .. } => {
             tree(held.mirror()?, ask, monitor)
         }
-        _ => store(held.mirror()?, ask, monitor),
+        _ => store(held.mirror()?, ask, policy, monitor),
     }
 }
 
@@ -30,10 +30,7 @@ fn selection(part: Part) -> Result<Selection, Fault> {
 
 fn turn(turn: &Mutex<Turn>, ask: Ask, policy: &Policy, monitor: &dyn Monitor) -> Result<Answer, Fault> {
     let mut turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-    let keeps = || {
-        let why = "this agent only adds to the mirror (--append-only): swap on its own host (nothing was written)";
-        if policy.append_only() { Err(Fault::Refused(why.to_owned())) } else { Ok(()) }
-    };
+    let keeps = || only_adds(policy, "swap");
     match ask {
         Ask::TurnNumber => return Ok(Answer::Number(turn.number()?)),
         Ask::LinkStore => return Ok(Answer::Why(turn.link_store()?)),
@@ -81,7 +78,17 @@ fn tree(mirror: &Mirror, ask: Ask, monitor: &dyn Monitor) -> Result<Answer, Faul
     })
 }
 
-fn store(mirror: &Mirror, ask: Ask, monitor: &dyn Monitor) -> Result<Answer, Fault> {
+/// Refuses where nothing may be taken away.
+fn only_adds(policy: &Policy, what: &str) -> Result<(), Fault> {
+    if !policy.append_only() {
+        return Ok(());
+    }
+    Err(Fault::Refused(format!(
+        "this agent only adds to the mirror (--append-only): {what} on its own host (nothing was written)"
+    )))
+}
+
+fn store(mirror: &Mirror, ask: Ask, policy: &Policy, monitor: &dyn Monitor) -> Result<Answer, Fault> {
     let service = mirror.service();
     Ok(match ask {
         Ask::Sequences => Answer::Sequences(service.sequences()?),
@@ -100,6 +107,18 @@ fn store(mirror: &Mirror, ask: Ask, monitor: &dyn Monitor) -> Result<Answer, Fau
             service.settle()?;
             mirror.prove(&draft)?;
             Answer::Record(Box::new(service.commit(draft)?))
+        }
+        Ask::Prune(order) => {
+            if !order.dry {
+                only_adds(policy, "prune")?;
+            }
+            Answer::Pruned(service.prune(&order, monitor)?)
+        }
+        Ask::Pin(sequence, pinned) => {
+            if !pinned {
+                only_adds(policy, "unpin")?;
+            }
+            Answer::Changed(service.pin(sequence, pinned)?)
         }
         _ => return Err(out_of_turn("that is no question about a mirror")),
     })

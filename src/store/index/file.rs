@@ -116,7 +116,7 @@ impl IndexFile {
         if read == buffer.len() { Ok(buffer) } else { Err(self.damaged(crate::format::Error::Truncated("an index"))) }
     }
 
-    pub(super) fn damaged(&self, source: crate::format::Error) -> Error {
+    pub(in crate::store) fn damaged(&self, source: crate::format::Error) -> Error {
         Error::damaged(&self.path, source)
     }
 
@@ -155,8 +155,13 @@ impl IndexFile {
         self.row::<CHUNK_ROW, _>(at, ChunkRow::decode)
     }
 
-    /// The row of a chunk: ids are uniform, so a window around the place where it should be seldom is far from it.
+    /// The row of a chunk.
     pub fn find_row(&self, id: &Id) -> Result<Option<ChunkRow>, Error> {
+        Ok(self.find_numbered(id)?.map(|(_, row)| row))
+    }
+
+    /// The row of a chunk, and its number: ids are uniform, so a window around the place where it should be seldom is far from it.
+    pub fn find_numbered(&self, id: &Id) -> Result<Option<(u64, ChunkRow)>, Error> {
         const ROWS: u64 = (WINDOW / CHUNK_ROW) as u64;
         let (mut low, mut high) = (0, self.counts.chunks);
         let (mut low_key, mut high_key) = (0, u64::MAX);
@@ -175,7 +180,7 @@ impl IndexFile {
             let room = buffer.get_mut(..usize::try_from(rows).unwrap_or(0) * CHUNK_ROW).unwrap_or_default();
             let window = self.bytes(self.counts.chunks_at() + first * CHUNK_ROW as u64, room)?;
             match place(window, id) {
-                Place::Here(number) => return self.chunk_in(window, number).map(Some),
+                Place::Here(number) => return Ok(Some((first + number as u64, self.chunk_in(window, number)?))),
                 Place::Before(key) => (high, high_key) = (first, key),
                 Place::Behind(key) => (low, low_key) = (first + rows, key),
                 Place::Nowhere => break,

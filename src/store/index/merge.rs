@@ -30,22 +30,29 @@ pub fn choose(sizes: &[u64], limit: usize) -> usize {
 /// Writes one index that holds all rows of `files`. Of several places of a chunk one in a pack that is not lost is kept; a chunk that is in
 /// lost packs only keeps its row, so that it is still known where it was.
 pub fn merge(layout: &Layout, files: &[IndexFile], lost: &dyn Fn(&Id) -> bool) -> Result<PathBuf, Error> {
-    let mut inputs = Vec::new();
-    let (mut containers, mut blocks) = (0, 0);
-    for file in files {
-        inputs.push(Input { file, containers: build::number(containers)?, blocks: build::number(blocks)? });
-        containers += u64::from(file.counts().containers);
-        blocks += u64::from(file.counts().blocks);
-    }
-    build::write(layout, &Joined { inputs, lost })
+    build::write(layout, &Joined { inputs: inputs(files)?, lost })
 }
 
 /// An index, and how many rows the ones before it have.
 #[derive(Clone, Copy)]
-struct Input<'a> {
-    file: &'a IndexFile,
+pub(super) struct Input<'a> {
+    pub(super) file: &'a IndexFile,
+    /// Which one it is.
+    pub(super) number: usize,
     containers: u32,
     blocks: u32,
+}
+
+/// Indexes in this order.
+pub(super) fn inputs(files: &[IndexFile]) -> Result<Vec<Input<'_>>, Error> {
+    let mut inputs = Vec::new();
+    let (mut containers, mut blocks) = (0, 0);
+    for (number, file) in files.iter().enumerate() {
+        inputs.push(Input { file, number, containers: build::number(containers)?, blocks: build::number(blocks)? });
+        containers += u64::from(file.counts().containers);
+        blocks += u64::from(file.counts().blocks);
+    }
+    Ok(inputs)
 }
 
 /// The tables of all inputs, one after the other.
@@ -75,12 +82,8 @@ impl Tables for Joined<'_> {
     }
 
     fn chunks(&self) -> Result<impl Iterator<Item = Result<ChunkRow, Error>>, Error> {
-        let rows = self.inputs.iter().map(|input| {
-            let mut rows = Table::chunks(input.file);
-            let head = rows.next().transpose()?;
-            Ok(Rows { input: *input, head, rest: rows })
-        });
-        Ok(Merged { all: rows.collect::<Result<_, Error>>()?, lost: self.lost })
+        let rows = Merged::new(&self.inputs, self.lost)?;
+        Ok(rows.map(|row| row.map(|(input, row)| ChunkRow { block: row.block.saturating_add(input.blocks), ..row })))
     }
 }
 
@@ -92,12 +95,22 @@ struct Rows<'a> {
 }
 
 /// The rows of all inputs in order; of several for one chunk, the first that is not lost, or else the first.
-struct Merged<'a> {
+pub(super) struct Merged<'a> {
     all: Vec<Rows<'a>>,
     lost: &'a dyn Fn(&Id) -> bool,
 }
 
 impl<'a> Merged<'a> {
+    /// Of all chunks of these.
+    pub(super) fn new(inputs: &[Input<'a>], lost: &'a dyn Fn(&Id) -> bool) -> Result<Self, Error> {
+        let rows = inputs.iter().map(|input| {
+            let mut rows = Table::chunks(input.file);
+            let head = rows.next().transpose()?;
+            Ok(Rows { input: *input, head, rest: rows })
+        });
+        Ok(Self { all: rows.collect::<Result<_, Error>>()?, lost })
+    }
+
     /// Takes the least row, if it is of this chunk.
     fn take(&mut self, wanted: Option<Id>) -> Result<Option<(Input<'a>, ChunkRow)>, Error> {
         let heads = self.all.iter_mut().filter_map(|rows| Some((rows.head?.id, rows)));
@@ -119,20 +132,19 @@ impl<'a> Merged<'a> {
         }
     }
 
-    fn step(&mut self) -> Result<Option<ChunkRow>, Error> {
+    fn step(&mut self) -> Result<Option<(Input<'a>, ChunkRow)>, Error> {
         let Some(mut best) = self.take(None)? else { return Ok(None) };
         while let Some(other) = self.take(Some(best.1.id))? {
             if self.is_lost(&best)? && !self.is_lost(&other)? {
                 best = other;
             }
         }
-        let (input, row) = best;
-        Ok(Some(ChunkRow { block: row.block.saturating_add(input.blocks), ..row }))
+        Ok(Some(best))
     }
 }
 
-impl Iterator for Merged<'_> {
-    type Item = Result<ChunkRow, Error>;
+impl<'a> Iterator for Merged<'a> {
+    type Item = Result<(Input<'a>, ChunkRow), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.step().transpose()

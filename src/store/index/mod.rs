@@ -1,11 +1,12 @@
 //! Finding chunks: immutable sorted files that are searched where they lie (floor 2).
 //!
-//! [`mod@file`] searches one, [`table`] reads one through, [`build`] writes one, [`merge`] joins several, [`set`] is all of them together with what is not yet in any.
+//! [`mod@file`] searches one, [`table`] reads one through, [`build`] writes one, [`merge`] joins several, [`sift`] does so without some packs, [`set`] is all of them together with what is not yet in any.
 
 pub mod build;
 pub mod file;
 pub mod merge;
 pub mod set;
+mod sift;
 pub mod table;
 
 use crate::id::Id;

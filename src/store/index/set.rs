@@ -3,7 +3,7 @@
 use super::build::Pending;
 use super::file::IndexFile;
 use super::table::Table;
-use super::{Location, merge};
+use super::{Location, merge, sift};
 use crate::fs::durable;
 use crate::id::Id;
 use crate::limits::{INDEX_MAPPED, INDEX_PENDING, INDEXES};
@@ -88,6 +88,30 @@ impl IndexSet {
         Ok(None)
     }
 
+    /// As [`IndexSet::find`], with the number of the row: rows are counted through all indexes.
+    pub fn find_numbered(&self, id: &Id) -> Result<Option<(u64, Location)>, Error> {
+        let mut first = 0;
+        for file in &self.files {
+            if let Some((number, row)) = file.find_numbered(id)? {
+                let place = file.locate(&row)?;
+                if !self.lost.contains(&place.pack) {
+                    return Ok(Some((first + number, place)));
+                }
+            }
+            first += file.counts().chunks;
+        }
+        Ok(None)
+    }
+
+    /// The same indexes, opened once more. All have been written.
+    pub fn again(&self) -> Result<Self, Error> {
+        let open = |file: &IndexFile| IndexFile::open(file.path());
+        let files = self.files.iter().map(open).collect::<Result<_, _>>()?;
+        let mut again = Self { files, lost: self.lost.clone(), ..Self::default() };
+        again.arrange();
+        Ok(again)
+    }
+
     /// Whether the store has a chunk, or will have it when it is flushed.
     pub fn contains(&self, id: &Id) -> Result<bool, Error> {
         if self.pending.contains(id) {
@@ -157,6 +181,46 @@ impl IndexSet {
     /// Whether packs that an index names are gone.
     pub fn has_lost(&self) -> bool {
         !self.lost.is_empty()
+    }
+
+    /// Whether nothing was added or found missing since it was opened.
+    pub fn is_as_opened(&self) -> bool {
+        self.pending.is_empty() && self.lost.is_empty()
+    }
+
+    /// Whether these are the same files.
+    pub fn has_same_files(&self, other: &Self) -> bool {
+        let paths = |set: &Self| set.files.iter().map(|file| file.path().to_path_buf()).collect::<HashSet<_>>();
+        paths(self) == paths(other)
+    }
+
+    /// Whether this pack is gone.
+    pub fn is_lost(&self, pack: &Id) -> bool {
+        self.lost.contains(pack)
+    }
+
+    /// Writes one index that names all packs but these, and those that are lost; has it proved; and removes all others, durably. From then on nothing points
+    /// to those packs.
+    pub fn replace_without(
+        &mut self,
+        layout: &Layout,
+        gone: &HashSet<Id>,
+        prove: &mut dyn FnMut(&IndexFile) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.flush(layout)?;
+        let is_gone = |pack: &Id| gone.contains(pack) || self.lost.contains(pack);
+        let path = sift::sift(layout, &self.files, &is_gone)?;
+        let file = IndexFile::open(&path)?;
+        prove(&file)?;
+        for old in std::mem::replace(&mut self.files, vec![file]) {
+            if old.path() != path {
+                durable::remove(old.path())?;
+            }
+        }
+        self.lost.clear();
+        self.arrange();
+        durable::sync_folder(&layout.indexes())?;
+        Ok(())
     }
 
     /// Says that a pack is not to be used.
