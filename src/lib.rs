@@ -36,6 +36,7 @@ pub mod retention;
 pub mod scan;
 pub mod store;
 // floor 3
+pub mod browse;
 pub mod source;
 pub mod tree;
 // floor 4

@@ -32,7 +32,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("manifest", 2, &["store"]),
     ("scan", 2, &[]),
     ("retention", 2, &[]),
-    // A tree into the store; a manifest into a tree.
+    // A tree into the store; a manifest into a tree; snapshots as a file system.
+    ("browse", 3, &[]),
     ("source", 3, &[]),
     ("tree", 3, &[]),
     // One end of a target.
