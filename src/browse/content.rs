@@ -57,7 +57,7 @@ impl OpenFile {
                 }
                 for list in lists {
                     placed.push((end, *list));
-                    end = end.checked_add(end_of(&*pieces.list(list, reader)?)).ok_or(Error::Length)?;
+                    end = end.checked_add(end_of(&pieces.list(list, reader)?)).ok_or(Error::Length)?;
                 }
                 (Parts::Lists(placed), end)
             }
@@ -128,7 +128,7 @@ impl OpenFile {
             Parts::Lists(lists) => {
                 let mut sum = 0_u64;
                 for (_, list) in lists {
-                    sum = sum.saturating_add(data(&*pieces.list(list, reader)?));
+                    sum = sum.saturating_add(data(&pieces.list(list, reader)?));
                 }
                 Ok(sum)
             }

@@ -7,7 +7,7 @@ use super::number::Number;
 use super::title::Snapshot;
 use super::tree::{Listed, Nodes, Tree};
 use super::{Error, damaged};
-use crate::entry::{Entry, Node};
+use crate::entry::{Content, Entry, Node};
 use crate::manifest;
 use crate::path::RelPath;
 use crate::store::chunks::ChunkReader;
@@ -159,13 +159,19 @@ impl<'i> Inside<'i> {
         Ok(facts)
     }
 
-    /// Whether all that is known of an entry can be told without reading much.
-    pub fn is_at_hand(&self, entry: &Entry) -> bool {
-        match &entry.node {
+    /// What is known of an entry, and if to know all of it would read much, all but how many names it has and what room it takes.
+    pub fn facts_at_hand(&mut self, rank: u64, entry: &Arc<Entry>) -> Result<Facts, Error> {
+        let is_at_hand = match &entry.node {
             Node::Directory => true,
-            Node::File { content: crate::entry::Content::Indirect(_), .. } => false,
+            Node::File { content: Content::Indirect(_), .. } => false,
             _ => self.known.links.is_known(&self.snapshot),
+        };
+        if is_at_hand {
+            return self.facts(rank, entry);
         }
+        let (rank, entry) = self.first_name(rank, Arc::clone(entry))?;
+        let (inode, kind) = (self.inode(rank, &entry.path)?, Kind::of(&entry.node).unwrap_or(Kind::File));
+        Ok(Facts { is_lasting: false, ..Facts::of(&entry, inode, kind) })
     }
 
     /// Opens a file.

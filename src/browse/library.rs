@@ -32,7 +32,7 @@ pub struct Name<'n> {
     pub kind: Kind,
     /// Where the listing goes on after it.
     pub next: u64,
-    /// All that is known of it, where that was asked for and costs little.
+    /// What is known of it, where that was asked for inside of a snapshot. What costs much is left out, and it does not last then.
     pub facts: Option<Facts>,
 }
 
@@ -228,8 +228,8 @@ impl Inside<'_> {
         let mut rank = if offset > DOTS { offset - DOTS - 1 } else { self.first(&folder)? };
         while let Some(listed) = self.listed(&folder, rank)? {
             let (inode, kind) = self.in_short(listed.rank, &listed.entry)?;
-            let facts = (in_full && self.is_at_hand(&listed.entry)).then(|| self.facts(listed.rank, &listed.entry));
-            let (facts, next) = (facts.transpose()?, listed.next.saturating_add(DOTS + 1));
+            let facts = in_full.then(|| self.facts_at_hand(listed.rank, &listed.entry)).transpose()?;
+            let next = listed.next.saturating_add(DOTS + 1);
             if take(&Name { name: listed.entry.path.name(), inode, kind, next, facts }) {
                 break;
             }

@@ -101,7 +101,7 @@ fn the_tree_is_the_snapshots_and_what_leads_to_them() {
     let mut memory = Memory::default();
     let root = memory.manifest(&night(&mut Memory::default()));
     let shelf = Shelf([(1, (root, None)), (2, (root, Some(snapshot::Kind::Rescue))), (42, (root, None))].into());
-    let (_, told) = ask(&shelf, |library| {
+    let ((), told) = ask(&shelf, |library| {
         let plain = |names: Vec<(String, u64)>| names.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         let titles = ["000001-2026-11-21T03:00", "000002-2026-11-21T03:00-rescue", "000042-2026-11-21T03:00"];
         assert_eq!(plain(names(library, 1, &mut memory)), [&[".", "..", "latest", "by-date"], &titles[..]].concat());
@@ -130,7 +130,7 @@ fn every_kind_of_entry_is_there_with_all_that_is_known_of_it() {
     let entries = night(&mut memory);
     let root = memory.manifest(&entries);
     let shelf = Shelf([(7, (root, None))].into());
-    let (_, told) = ask(&shelf, |library| {
+    let ((), told) = ask(&shelf, |library| {
         let mut at = |way: &str| walk(library, &format!("000007-2026-11-21T03:00/{way}"), &mut memory).unwrap();
         let (a, b, c) = (at("d/a"), at("d/b"), at("d/sub/c"));
         assert_eq!((a, a), (b, c));
@@ -204,7 +204,7 @@ fn what_is_damaged_is_named_and_the_rest_is_there() {
     let is_other = |node: &[u8]| node.first() == Some(&0) && !node.windows(7).any(|name| name == b"f000000");
     let leaf = *memory.chunks.iter().find(|(_, node)| is_other(node)).unwrap().0;
     memory.chunks.remove(&leaf);
-    let (_, told) = ask(&shelf, |library| {
+    let ((), told) = ask(&shelf, |library| {
         let facts = walk(library, "000001-2026-11-21T03:00/f000003", &mut memory).unwrap();
         assert_eq!((facts.inode, facts.links), (inode, 1));
         let root = walk(library, "000001-2026-11-21T03:00", &mut memory).unwrap();
@@ -212,4 +212,36 @@ fn what_is_damaged_is_named_and_the_rest_is_there() {
         assert!(matches!(list, Err(Error::Unreadable { .. })));
     });
     assert!(told.iter().any(|line| line.contains("hard links cannot be counted")), "{told:?}");
+}
+
+#[test]
+fn a_folder_of_many_names_is_listed_in_pieces() {
+    let mut memory = Memory::default();
+    let entries: Vec<Entry> = (0..100_000).map(|n| file(&format!("f{n:06}"), Vec::new())).collect();
+    let root = memory.manifest(&entries);
+    let nodes = memory.chunks.len();
+    let shelf = Shelf([(1, (root, None))].into());
+    ask(&shelf, |library| {
+        let inode = walk(library, "000001-2026-11-21T03:00", &mut memory).unwrap().inode;
+        memory.reads = 0;
+        let (mut found, mut offset, mut pieces) = (0, 0, 0);
+        loop {
+            let (from, mut room) = (offset, 500);
+            let mut take = |name: &Name<'_>| {
+                if room > 0 {
+                    assert!(found < 2 || name.name == format!("f{:06}", found - 2).as_bytes());
+                    (found, offset, room) = (found + 1, name.next, room - 1);
+                    return false;
+                }
+                true
+            };
+            library.list((inode, from), false, &mut memory, &mut take).unwrap();
+            pieces += 1;
+            if room > 0 {
+                break;
+            }
+        }
+        assert_eq!((found, pieces), (100_002, 201));
+        assert!(memory.reads <= nodes, "{} reads of {nodes} nodes", memory.reads);
+    });
 }

@@ -112,7 +112,9 @@ impl Walk<'_> {
                     let nodes: Vec<ChunkRef> = unseen.map(|child| child.node).collect();
                     ChunkReader::expect(self.reader, &nodes);
                 }
-                children.iter().for_each(|child| self.node(child.node, Some((child, level.saturating_sub(1)))));
+                for child in &children {
+                    self.node(child.node, Some((child, level.saturating_sub(1))));
+                }
             }
         }
     }

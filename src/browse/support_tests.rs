@@ -41,7 +41,9 @@ impl Memory {
             Ok(())
         };
         let mut builder = Builder::default();
-        entries.iter().for_each(|entry| builder.push(entry, &mut sink).unwrap());
+        for entry in entries {
+            builder.push(entry, &mut sink).unwrap();
+        }
         builder.finish(&mut sink).unwrap()
     }
 }

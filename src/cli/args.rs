@@ -21,6 +21,7 @@ USAGE: backup (command) [target] [options]
   backup -find      (target) (pattern)       : every version of a file, and in which nights it is
   backup -diff      (target) (A) (B) [path...]
                                              : what differs; A, B: a night's number, latest, source, mirror
+  backup -mount     (target) (mountpoint)    : browse every night as plain folders
   backup -approve   (target) [N]             : carry out a held run
   backup -swap      (target)                 : fail over: the mirror becomes the disk
   backup -prune     (target) [--dry-run] [--max-rewrite SIZE]
@@ -130,6 +131,13 @@ pub(super) enum Command {
     /// In the file `authorized_keys` it can be the only thing that a key is good for: `command="backup -agent --root /local/data",restrict`
     #[command(override_usage = "backup -agent [--root PATH] [--append-only]")]
     Agent(AgentArgs),
+    /// Browse every snapshot as a read-only file system, until it is unmounted or interrupted
+    ///
+    /// MOUNTPOINT is an empty folder. In it is a folder for each snapshot (000042-2026-11-21T03:00), `latest`, and by-date/2026/11/21. Snapshots that are
+    /// taken meanwhile appear. Nothing is written and no lock is taken, so backups go on beside it. What cannot be read is an error of who reads it, and
+    /// is named here. To end it: ^C, or fusermount3 -u MOUNTPOINT.
+    #[command(override_usage = "backup -mount TARGET MOUNTPOINT [--allow-other]")]
+    Mount(MountArgs),
     /// List snapshots
     #[command(override_usage = "backup -snapshots TARGET")]
     Snapshots {
@@ -214,6 +222,20 @@ pub(super) struct PruneArgs {
     /// Copy no more than this out of packs that are mostly unused: 500M, 2G, or 10% of the store
     #[arg(long, value_name = "SIZE|PERCENT")]
     pub(super) max_rewrite: Option<String>,
+}
+
+#[derive(ClapArgs, Debug)]
+pub(super) struct MountArgs {
+    /// Name of the target in backup.tab
+    pub(super) target: String,
+    /// An empty folder
+    #[arg(value_name = "MOUNTPOINT")]
+    pub(super) place: PathBuf,
+    /// Let other users in: each may read what the owners and modes of the files, as they were, allow
+    ///
+    /// Who is not root needs `user_allow_other` in /etc/fuse.conf for it.
+    #[arg(long)]
+    pub(super) allow_other: bool,
 }
 
 #[derive(ClapArgs, Debug)]

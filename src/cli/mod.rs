@@ -14,6 +14,7 @@ mod held;
 mod hosts;
 mod jobs;
 mod list;
+mod mount;
 mod out;
 mod pin;
 mod prune;
@@ -110,7 +111,7 @@ fn run(args: Args, out: Out) -> Result<Exit, Failure> {
     }
     let found = Found::load(args.tab.as_deref())?;
     let hosts = hosts::hosts(&found, args.bwlimit.as_deref())?;
-    if !matches!(command, Command::Targets | Command::Status { .. } | Command::Snapshots { .. }) {
+    if !matches!(command, Command::Targets | Command::Status { .. } | Command::Snapshots { .. } | Command::Mount(_)) {
         start_workers()?;
     }
     let session = Session { found, hosts, verbose: args.verbose, out };
@@ -129,6 +130,7 @@ fn run(args: Args, out: Out) -> Result<Exit, Failure> {
         Command::List(options) => list::run(&session, &options),
         Command::Find { target, pattern } => find::run(&session, &target, &pattern),
         Command::Diff { target, a, b, paths } => diff::run(&session, &target, (&a, &b), &paths),
+        Command::Mount(options) => mount::run(&session, &options),
         // Has no table, and was carried out above.
         Command::Agent(_) => Ok(Exit::Done),
     }

@@ -19,6 +19,11 @@ pub(super) fn rfc3339(time: Time) -> String {
     zoned(time).map_or_else(|| format!("@{}", time.seconds), |zoned| zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
 }
 
+/// As the name of a folder of a snapshot has it: `2026-11-21T03:00`.
+pub(super) fn label(time: Time) -> String {
+    zoned(time).map_or_else(|| format!("@{}", time.seconds), |zoned| zoned.strftime("%Y-%m-%dT%H:%M").to_string())
+}
+
 /// A date (its last moment), a date and time, a time with zone, or `2 days ago`.
 pub(super) fn parse(text: &str, now: Time) -> Option<Time> {
     let text = text.trim();

@@ -56,6 +56,11 @@ pub fn effective_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// The group of new files.
+pub fn effective_gid() -> u32 {
+    rustix::process::getegid().as_raw()
+}
+
 /// Whether the program may give files away and read everything.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

@@ -1,6 +1,6 @@
 //! The history of a place, for reading only: of a mirror, or of one that was promoted, until it has a mirror again (floor 4).
 //!
-//! What must stay true: no lock is taken and nothing is written, neither to the store nor to the tree. Another run may add to the store meanwhile, which is not
+//! What must stay true: no lock is taken and nothing is written, neither to the store nor to the tree. Another run may add to the store meanwhile, which is
 //! seen here, or take away from it: then what is gone is an error of whoever reads it. What a restore would have to save first is refused.
 
 use super::Error;
@@ -40,7 +40,7 @@ impl Reading {
     pub fn open(place: &Place<'_>) -> Result<Self, Error> {
         let (name, target) = (shown_path(place.mirror), place.target);
         let (_, home) = place.enter()?;
-        let (store, role) = (open_own_store(place, &home)?, home.read_role()?);
+        let (store, role) = (open_own_store(place, &home)?.only_read(), home.read_role()?);
         let role = role.ok_or_else(|| no_mirror(place, Some(&home)))?;
         check_target(&role, place)?;
         let why = match role.state {

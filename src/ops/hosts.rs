@@ -10,6 +10,7 @@ use super::find::{self, Story, Until, find};
 use super::list::{self, Row, list};
 use super::pattern::Pattern;
 use super::pins::pin;
+use super::mount::{self, mount};
 use super::places::Ends;
 use super::prune::{self, prune};
 use super::restore::{self, Would, restore};
@@ -204,6 +205,11 @@ impl Hosts {
             Outcome::Diff(report) => Ok(report),
             _ => Err(not_the_answer(host)),
         }
+    }
+
+    /// `-mount`: here, wherever the history is.
+    pub fn mount(&self, target: &Target, options: &mount::Options<'_>) -> Result<mount::End, Error> {
+        self.with(target, |ends| mount(ends, options))
     }
 
     /// Carries out a verb here, with both ends, wherever they are.

@@ -15,6 +15,7 @@ pub mod hosts;
 pub mod list;
 mod loss;
 mod now;
+pub mod mount;
 mod owners;
 mod past;
 pub mod pattern;
@@ -29,6 +30,7 @@ mod stage;
 pub mod swap;
 pub mod timeline;
 
+use crate::browse::fuse;
 use crate::entry::Time;
 use crate::monitor::Monitor;
 use crate::{fs, manifest, mirror, remote, source, store, tree};
@@ -74,6 +76,9 @@ pub enum Error {
     /// What was typed is no pattern.
     #[error("{0}")]
     Pattern(String),
+    /// Of a mount.
+    #[error(transparent)]
+    Mount(#[from] fuse::Error),
     /// The command cannot be carried out as things are: nothing was written.
     #[error("{0}")]
     Refused(String),

@@ -46,6 +46,8 @@ pub struct FarMirror<'t> {
     content: Content<'t>,
     puts: Puts,
     resembling: Resembling<'t>,
+    /// Others may add to the store meanwhile.
+    is_only_read: bool,
     /// The manifest of which the nodes are at hand, if the store has it.
     last: Option<ChunkRef>,
 }
@@ -64,6 +66,7 @@ struct Known {
 impl<'t> FarMirror<'t> {
     /// Opens it by this question; nodes are kept in a folder of this host.
     pub fn open(talk: &'t Talk, ask: Ask, cache: Option<&Path>, monitor: &dyn Monitor) -> Result<Self, Error> {
+        let is_only_read = matches!(ask, Ask::OpenToRead);
         let answer = talk.ask(ask, &mut |event| tell(monitor, talk.host(), event))?;
         let Answer::Opened(opened) = answer else { return Err(talk.unfit().into()) };
         if !is_sound(&opened) {
@@ -76,7 +79,7 @@ impl<'t> FarMirror<'t> {
         let known = Mutex::new(Known { role, is_stale: false, sequences, records, asked: 0 });
         let (last, resembling) = (nodes.last(), Resembling::default());
         let content = Content::new(talk, nodes);
-        Ok(Self { talk, chunker, is_incomplete, known, content, puts: Puts::default(), resembling, last })
+        Ok(Self { talk, chunker, is_incomplete, known, content, puts: Puts::default(), resembling, is_only_read, last })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -203,6 +206,12 @@ impl MirrorService for FarMirror<'_> {
     }
 
     fn sequences(&self) -> Result<Vec<u64>, Error> {
+        if self.is_only_read {
+            match self.ask(Ask::Sequences, &Silent)? {
+                Answer::Sequences(now) if now.is_sorted_by(|one, next| one < next) => self.known().sequences = now,
+                _ => return self.unfit(),
+            }
+        }
         Ok(self.known().sequences.clone())
     }
 

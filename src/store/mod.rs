@@ -14,6 +14,7 @@ pub mod pack;
 mod pins;
 mod reader;
 pub mod recent;
+mod renew;
 pub mod snapshots;
 pub mod sweep;
 mod write;
@@ -30,6 +31,7 @@ use index::set::IndexSet;
 use layout::Layout;
 use reader::OpenPacks;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError, RwLock};
 use write::Writer;
 
@@ -134,6 +136,9 @@ pub struct Store {
     index: RwLock<IndexSet>,
     writer: Mutex<Writer>,
     open: OpenPacks,
+    /// Others may write to it meanwhile.
+    is_only_read: bool,
+    renewals: AtomicU64,
     /// What its paths begin at.
     _held: Option<Held>,
 }
@@ -165,6 +170,8 @@ impl Store {
             index,
             writer: Mutex::new(Writer::default()),
             open: OpenPacks::default(),
+            is_only_read: false,
+            renewals: AtomicU64::new(0),
             _held: None,
         })
     }
@@ -213,17 +220,6 @@ impl Store {
     /// Whether packs are gone, so that content of earlier snapshots may have to be stored again.
     pub fn has_lost(&self) -> bool {
         self.with_index(IndexSet::has_lost)
-    }
-
-    /// Opens the indexes anew, if others are there than were opened, and this is no run that writes; whether that was done.
-    fn reopen_index(&self) -> Result<bool, Error> {
-        let new = IndexSet::open(&self.layout)?;
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        let is_other = index.is_as_opened() && !index.has_same_files(&new);
-        if is_other {
-            *index = new;
-        }
-        Ok(is_other)
     }
 
     fn with_index<T>(&self, read: impl FnOnce(&IndexSet) -> T) -> T {

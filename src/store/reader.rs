@@ -48,15 +48,11 @@ impl ChunkSource for Store {
 
 impl ChunkReader for StoreReader<'_> {
     fn read(&mut self, chunk: &ChunkRef) -> Result<&[u8], Error> {
-        let mut place = self.find(chunk)?;
-        match self.load(&place) {
-            // Who reads without the lock may have the indexes of before a sweep.
-            Err(Error::Fs(e)) if e.is_missing() && self.store.reopen_index()? => {
-                place = self.find(chunk)?;
-                self.load(&place)?;
-            }
-            loaded => loaded?,
-        }
+        let seen = self.store.renewals();
+        let place = match self.reach(chunk) {
+            Err(e) if self.store.renew(&e, seen) => self.reach(chunk),
+            place => place,
+        }?;
         let bytes = self.blocks.front().and_then(|(_, block)| {
             let start = place.offset as usize;
             block.plain.get(start..start.checked_add(place.length as usize)?)
@@ -69,9 +65,12 @@ impl ChunkReader for StoreReader<'_> {
 }
 
 impl StoreReader<'_> {
-    fn find(&self, chunk: &ChunkRef) -> Result<Location, Error> {
+    /// Brings the block of a chunk to the front, and tells where the chunk is.
+    fn reach(&mut self, chunk: &ChunkRef) -> Result<Location, Error> {
         let found = self.store.with_index(|index| index.find(&chunk.id))?;
-        found.filter(|place| place.length == chunk.length).ok_or(Error::MissingChunk(chunk.id))
+        let place = found.filter(|l| l.length == chunk.length).ok_or(Error::MissingChunk(chunk.id))?;
+        self.load(&place)?;
+        Ok(place)
     }
 
     /// Brings the block of a chunk to the front.

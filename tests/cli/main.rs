@@ -26,6 +26,7 @@ mod hosts;
 mod human;
 mod jobs;
 mod killed;
+mod mount;
 mod moves;
 mod nights;
 mod permissions;

@@ -26,8 +26,6 @@ const SHORT: Duration = Duration::from_secs(1);
 const SEEK_DATA: i32 = 3;
 /// `lseek`: the next hole.
 const SEEK_HOLE: i32 = 4;
-/// A number that no inode has: who gets it asks for the name itself.
-const UNKNOWN: INodeNo = INodeNo(0);
 
 /// The file system.
 pub struct Front {
@@ -256,12 +254,12 @@ impl Filesystem for Front {
     fn readdirplus(&self, _req: &Request, node: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
         self.job(move |library, reader| {
             let mut take = |name: &Name<'_>| {
-                let known = name.facts.filter(|facts| facts.is_lasting);
-                let facts = known.unwrap_or_else(|| Facts::around(0, name.kind, 0, Time::default(), (0, 0)));
-                let attributes =
-                    FileAttr { ino: known.map_or(UNKNOWN, |facts| INodeNo(facts.inode)), ..attributes(&facts) };
+                let around = || Facts::around(name.inode, name.kind, 0, Time::default(), (0, 0));
+                let facts = name.facts.unwrap_or_else(around);
+                // What is not all is good for the kind and the size only: who wants more asks.
+                let lasts = if facts.is_lasting { LONG } else { Duration::ZERO };
                 let plain = OsStr::from_bytes(name.name);
-                reply.add(INodeNo(name.inode), name.next, plain, &lasts(&facts), &attributes, Generation(0))
+                reply.add(INodeNo(name.inode), name.next, plain, &lasts, &attributes(&facts), Generation(0))
             };
             match library.list((node.0, offset), true, reader, &mut take) {
                 Ok(()) => reply.ok(),

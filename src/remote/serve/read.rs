@@ -77,6 +77,14 @@ impl Fetcher {
         if wanted.is_empty() || wanted.len() > FETCH_CHUNKS {
             return Err(out_of_turn("too many chunks at once, or none"));
         }
+        let seen = mirror.store().renewals();
+        match self.fetch_once(mirror, wanted) {
+            Err(e) if mirror.store().renew(&e, seen) => Ok(self.fetch_once(mirror, wanted)?),
+            fetched => Ok(fetched?),
+        }
+    }
+
+    fn fetch_once(&mut self, mirror: &Mirror, wanted: &[ChunkRef]) -> Result<Vec<Packed>, StoreError> {
         let mut packs = Packs { store: mirror.store(), open: VecDeque::new() };
         let mut answer = Vec::new();
         let mut room = FRAME_MAX.saturating_sub(AROUND);
@@ -86,7 +94,7 @@ impl Fetcher {
                 None => self.kept(mirror, &group),
             };
             match packed {
-                Err(error) if answer.is_empty() => return Err(error.into()),
+                Err(error) if answer.is_empty() => return Err(error),
                 Err(_) => {}
                 Ok(Some(packed)) if size(&packed) <= room => {
                     room = room.saturating_sub(size(&packed));
@@ -168,7 +176,7 @@ impl Fetcher {
 }
 
 /// The chunks by the blocks in which they lie, in the order in which they are wanted.
-fn groups(store: &Store, wanted: &[ChunkRef]) -> Result<Vec<Group>, Fault> {
+fn groups(store: &Store, wanted: &[ChunkRef]) -> Result<Vec<Group>, StoreError> {
     let mut groups: Vec<Group> = Vec::new();
     let mut known: HashMap<(Id, u64), usize> = HashMap::new();
     for chunk in wanted {

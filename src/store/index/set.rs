@@ -52,6 +52,12 @@ impl IndexSet {
         Ok(set)
     }
 
+    /// Whether both are of the same files.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let paths = |set: &Self| set.files.iter().map(|file| file.path().to_path_buf()).collect::<HashSet<_>>();
+        paths(self) == paths(other)
+    }
+
     /// Puts the indexes in order, the largest first: most of what is looked for is there. The smallest may be mapped.
     fn arrange(&mut self) {
         self.files.sort_by_key(|file| std::cmp::Reverse(file.counts().chunks));
@@ -181,17 +187,6 @@ impl IndexSet {
     /// Whether packs that an index names are gone.
     pub fn has_lost(&self) -> bool {
         !self.lost.is_empty()
-    }
-
-    /// Whether nothing was added or found missing since it was opened.
-    pub fn is_as_opened(&self) -> bool {
-        self.pending.is_empty() && self.lost.is_empty()
-    }
-
-    /// Whether these are the same files.
-    pub fn has_same_files(&self, other: &Self) -> bool {
-        let paths = |set: &Self| set.files.iter().map(|file| file.path().to_path_buf()).collect::<HashSet<_>>();
-        paths(self) == paths(other)
     }
 
     /// Whether this pack is gone.
