@@ -64,6 +64,7 @@ const DISK: &[(&str, &str)] = &[
     ("store/snapshots.rs", "lists our own folder of records"),
     ("store/write.rs", "lists our own folder of packs"),
     ("source/known.rs", "reads from files that fs::dir opened"),
+    ("source/prove.rs", "reads from files that fs::dir opened"),
     ("source/read.rs", "reads from files that fs::dir opened"),
     ("source/feed.rs", "names kinds of files"),
     ("tree/make.rs", "writes to files that fs::dir made"),

@@ -13,6 +13,7 @@ use crate::ops::change::{self, What};
 use crate::ops::find::{Report, Story};
 use crate::ops::pattern::Pattern;
 use crate::ops::timeline::Version;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 
@@ -22,8 +23,8 @@ pub(super) fn run(session: &Session, name: &str, pattern: &OsStr) -> Result<Exit
     let pattern = Pattern::anywhere(parse_path(pattern)?.as_bytes()).map_err(fail)?;
     let monitor = Terminal::new(&target.name, session.verbose, out);
     let context = Context { monitor: &monitor, now: clock::now(), random: 0 };
-    // Until retention can be asked, nothing is said of it.
-    let found = session.hosts.find(target, &pattern, None, context, &mut |story| show(session, &target.name, story));
+    let (zone, mut tell) = (TimeZone::system(), |story: &Story<'_>| show(session, &target.name, story));
+    let found = session.hosts.find(target, &pattern, zone, context, &mut tell);
     monitor.finish();
     let report = found.map_err(fail)?;
     let Report { paths, versions, snapshots, unread } = report;

@@ -37,7 +37,7 @@ pub fn find_in_all(roots: &[ChunkRef], source: &dyn ChunkSource, path: &RelPath)
     let mut last: Option<Arc<Entry>> = None;
     while !wanted.is_empty() {
         if source.looks_ahead() {
-            source.expect(wanted.iter().map(|wanted| wanted.node).collect());
+            ChunkSource::expect(source, wanted.iter().map(|wanted| wanted.node).collect());
         }
         let mut next = Vec::new();
         for Wanted { node, said } in wanted {

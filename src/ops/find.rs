@@ -1,5 +1,6 @@
 //! `-find`: every version of what matches, over all snapshots (floor 6). Reads without a lock.
 
+use super::judge::Foretold;
 use super::past::Past;
 use super::pattern::Pattern;
 use super::places::Ends;
@@ -12,16 +13,14 @@ use crate::mirror::service::MirrorService;
 use crate::monitor::Monitor;
 use crate::path::RelPath;
 use crate::store::recent::Recent;
-
-/// Until when a snapshot is kept; nothing where that is not known, or it is kept for good.
-pub type Until<'a> = dyn Fn(u64) -> Option<Time> + 'a;
+use jiff::tz::TimeZone;
 
 /// A path and its versions.
 #[derive(Debug)]
 pub struct Story<'t> {
     /// Which.
     pub path: &'t RelPath,
-    /// Oldest first; each with the time until which the last snapshot that has it is kept.
+    /// Oldest first; each with the time until which KEEP holds a snapshot that has it, if that is known, and not for good.
     pub versions: Vec<(Version<'t>, Option<Time>)>,
 }
 
@@ -38,33 +37,34 @@ pub struct Report {
     pub unread: u64,
 }
 
-/// Finds, and tells of one path after the other, in order. `until` is asked of the snapshots that have something.
+/// Finds, and tells of one path after the other, in order. Days of KEEP begin and end in `zone`.
 pub fn find(
     ends: Ends<'_>,
     pattern: &Pattern,
-    until: Option<&Until<'_>>,
+    zone: TimeZone,
     context: Context<'_>,
     tell: &mut dyn FnMut(&Story<'_>),
 ) -> Result<Report, Error> {
-    let (mirror, note) = open_to_read(&ends)?;
+    let (mut mirror, note) = open_to_read(&ends)?;
     if let Some(note) = note {
         context.monitor.note(&note);
     }
     let mut read = read(mirror.as_ref(), pattern, context.monitor)?;
     if !read.1.is_empty() {
         // Another run may have removed what was there when the store was opened: what is there now is read again.
-        drop(mirror);
-        let (mirror, _) = open_to_read(&ends)?;
+        (mirror, _) = open_to_read(&ends)?;
         read = self::read(mirror.as_ref(), pattern, context.monitor)?;
     }
     let (timeline, faults) = read;
     for fault in &faults {
         context.monitor.wrong(fault);
     }
+    let facts = timeline.snapshots().iter().map(|one| (one.sequence, one.time, one.kind, one.root));
+    let foretold = Foretold::of(&ends, facts, mirror.role().state, (context.now, zone))?;
     let snapshots = timeline.snapshots().len() as u64;
     let mut report = Report { snapshots, unread: faults.len() as u64, ..Report::default() };
     for (path, versions) in timeline.paths() {
-        let kept = |version: &Version<'_>| until.and_then(|until| until(version.last));
+        let kept = |version: &Version<'_>| foretold.as_ref().and_then(|foretold| foretold.until(version));
         let versions: Vec<_> = versions.into_iter().map(|version| (kept(&version), version)).collect();
         let story = Story { path, versions: versions.into_iter().map(|(kept, version)| (version, kept)).collect() };
         report.paths = report.paths.saturating_add(1);

@@ -6,11 +6,11 @@ use super::check::{self, check};
 use super::diff::{self, diff};
 use super::elsewhere::Elsewhere;
 use super::errand::{Errand, Outcome, Side, Verb};
-use super::find::{self, Story, Until, find};
+use super::find::{self, Story, find};
 use super::list::{self, Row, list};
+use super::mount::{self, mount};
 use super::pattern::Pattern;
 use super::pins::pin;
-use super::mount::{self, mount};
 use super::places::Ends;
 use super::prune::{self, prune};
 use super::restore::{self, Would, restore};
@@ -36,6 +36,7 @@ use crate::remote::talk::{Failure, Talk};
 use crate::remote::tell::tell_named;
 use crate::remote::throttle::Throttle;
 use crate::table::Target;
+use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -178,16 +179,16 @@ impl Hosts {
         self.with(target, |ends| list(ends, options, context, tell))
     }
 
-    /// `-find`; `until` says until when a snapshot is kept.
+    /// `-find`; days of KEEP begin and end in `zone`.
     pub fn find(
         &self,
         target: &Target,
         pattern: &Pattern,
-        until: Option<&Until<'_>>,
+        zone: TimeZone,
         context: Context<'_>,
         tell: &mut dyn FnMut(&Story<'_>),
     ) -> Result<find::Report, Error> {
-        self.with(target, |ends| find(ends, pattern, until, context, tell))
+        self.with(target, |ends| find(ends, pattern, zone, context, tell))
     }
 
     /// `-diff`: where SOURCE is, if that has to be read.

@@ -2,9 +2,9 @@
 //!
 //! It is decided here, in the operator's zone and by the operator's table, under the mirror's lock; the mirror's end proves that it may be done.
 
+use super::judge::snapshot;
 use super::places::Ends;
 use super::{Context, Error, guards};
-use crate::format::role::State;
 use crate::format::snapshot::Record;
 use crate::manifest::vanished::{Neighbours, last_copy};
 use crate::mirror::prune::{Most, Order, Pruned};
@@ -88,22 +88,8 @@ fn decision(
 ) -> Result<Decision, Error> {
     let pins = ends.mirror.pins()?;
     let state = mirror.role().state;
-    let on_mirror = |sequence: u64| match state {
-        State::Empty => false,
-        State::Clean(n) | State::Promoted(n) => n == sequence,
-        State::Publishing(from, to) => from == sequence || to == sequence,
-    };
-    let snapshots: Vec<Snapshot> = records
-        .iter()
-        .map(|record| Snapshot {
-            sequence: record.sequence,
-            time: record.time,
-            kind: record.kind,
-            root: record.root,
-            pinned: pins.contains(&record.sequence),
-            on_mirror: on_mirror(record.sequence),
-        })
-        .collect();
+    let facts = |record: &Record| (record.sequence, record.time, record.kind, record.root);
+    let snapshots: Vec<Snapshot> = records.iter().map(|record| snapshot(facts(record), &pins, state)).collect();
     let policy = Policy { keep: ends.target.keep.as_ref(), now: context.now, zone: options.zone.clone() };
     let chunks: &dyn ChunkSource = mirror;
     let mut ask = |question: Question| {

@@ -77,7 +77,8 @@ impl Clocks {
     }
 }
 
-fn moment(time: Time, zone: &TimeZone) -> Option<ZonedDateTime> {
+/// A time in a zone, if there is such a time.
+pub(super) fn moment(time: Time, zone: &TimeZone) -> Option<ZonedDateTime> {
     let nanoseconds = i32::try_from(time.nanoseconds).ok()?;
     Some(Timestamp::new(time.seconds, nanoseconds).ok()?.to_zoned_datetime(zone.clone()))
 }

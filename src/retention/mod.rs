@@ -11,9 +11,11 @@ mod period;
 mod reason;
 #[cfg(test)]
 mod tests;
+mod until;
 
 pub use period::Unit;
 pub use reason::Reason;
+pub use until::until;
 
 use crate::entry::{ChunkRef, Time};
 use crate::format::snapshot::Kind;

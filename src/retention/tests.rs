@@ -1,6 +1,6 @@
 //! Cases of dates with what must become of them: `cases.txt`, and what needs more words than a table has.
 
-use super::{Decision, Policy, Question, Reason, Snapshot, decide};
+use super::{Decision, Policy, Question, Reason, Snapshot, Verdict, decide, until};
 use crate::entry::{ChunkRef, Time};
 use crate::format::snapshot::Kind;
 use crate::id::Id;
@@ -192,4 +192,42 @@ fn no_snapshots_need_no_verdict_and_no_rules_drop_nothing() {
     }
     let decision = judged(&snapshots, "last 1", time(last), TimeZone::UTC);
     assert_eq!(kept(&decision), [20]);
+}
+
+/// Backups are made on and on: each snapshot goes in the night that was foretold, or the one after.
+#[test]
+fn it_is_foretold_when_a_snapshot_goes() {
+    let (mut all, last) = nights(200);
+    all[20].kind = Kind::Rescue;
+    all[190].kind = Kind::Held;
+    let keep = Keep::parse(b"last 3 daily 7 weekly 4 monthly 5 yearly 1 within 20d").unwrap();
+    let at = |k: i64| time(last + (24 * k + 1).hours());
+    let decided = |all: &[Snapshot], k| {
+        let policy = Policy { keep: Some(&keep), now: at(k), zone: TimeZone::UTC };
+        (decide(all, &policy, &mut |_| Ok::<_, Infallible>(None)).unwrap(), policy)
+    };
+    let (decision, policy) = decided(&all, 0);
+    let foretold: Vec<_> = decision.verdicts.iter().map(|verdict| until(&all, verdict, &policy).unwrap()).collect();
+    let mut gone = vec![None; all.len()];
+    for k in 0..400_i64 {
+        if k > 0 {
+            all.push(snapshot(200 + k.unsigned_abs(), Kind::Backup, time(last + (24 * k).hours())));
+        }
+        for (verdict, gone) in decided(&all, k).0.verdicts.iter().zip(&mut gone) {
+            if !verdict.is_kept() {
+                gone.get_or_insert(k);
+            }
+        }
+    }
+    for (at_night, (gone, foretold)) in gone.iter().zip(&foretold).enumerate() {
+        let night = (foretold.seconds - last.as_second()).div_euclid(86_400);
+        match gone {
+            Some(0) => assert!(!decision.verdicts[at_night].is_kept()),
+            Some(gone) => assert!((night..=night + 1).contains(gone), "{at_night}: in {gone} nights, not {night}"),
+            None => assert!(night >= 398, "{at_night}: foretold in {night} nights"),
+        }
+    }
+    assert!(gone.iter().filter(|gone| gone.is_some_and(|k| k > 0)).count() > 20);
+    let pinned = Verdict { sequence: 7, reasons: vec![Reason::Pinned, Reason::Last(3, 3)] };
+    assert_eq!(until(&all, &pinned, &policy), None);
 }

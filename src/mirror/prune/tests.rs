@@ -238,7 +238,7 @@ fn who_reads_without_the_lock_finds_what_was_moved_meanwhile() {
     let content = world.put(BlockKind::Data, &[noise(1, 3000), noise(2, 50_000)]);
     world.snapshot(&[("gone", &content[1..])]);
     world.snapshot(&[("kept", &content[..1])]);
-    let reading = Store::open(&world.scratch.path().join("s")).unwrap();
+    let reading = Store::open(&world.scratch.path().join("s")).unwrap().only_read();
     assert_eq!(world.drop(&[1], &Wrong::default()).rewritten, 1);
     let mut reader = reading.reader().unwrap();
     assert_eq!(reader.read(&content[0]).unwrap(), noise(1, 3000));
