@@ -27,6 +27,8 @@ use std::thread::JoinHandle;
 mod fuzz;
 #[path = "serve_patch_tests.rs"]
 mod patch;
+#[path = "serve_prune_tests.rs"]
+mod prune;
 
 /// A client whose agent is a thread.
 struct Client {

@@ -115,6 +115,9 @@ impl Point {
         if self.scene.swaps() {
             return if world.is_swapped()? { world.is_tidy() } else { Err("the table was not exchanged".to_owned()) };
         }
+        if self.scene.prunes() {
+            world.is_pruned()?;
+        }
         world.tree_is(self.scene.writes.unwrap_or("mir"), self.scene.wanted)?;
         if !self.scene.restores() {
             world.newest_is(self.scene.wanted)?;

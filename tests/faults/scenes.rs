@@ -32,6 +32,7 @@ const NIGHT: &str = "-backup data";
 const INIT: &str = "-backup --init data";
 const APPROVE: &str = "-approve data";
 const BACK: &str = "-restore data --snapshot 1 --delete";
+const PRUNE: &str = "-prune data";
 const SWAP: &str = "-swap data";
 const ELSEWHERE: &str = "-restore data --snapshot 1 --to to";
 
@@ -71,12 +72,19 @@ pub(crate) const SCENES: &[Scene] = &[
         ..night("history", failed_over)
     },
     Scene { words: INIT, again: INIT, adopts: true, ..night("recovery", killed) },
+    Scene { words: PRUNE, again: PRUNE, writes: None, wanted: "mir", ..night("prune", aged) },
+    Scene { words: PRUNE, again: PRUNE, writes: None, wanted: "mir", ..night("prune-again", pruned_and_killed) },
 ];
 
 impl Scene {
     /// Whether it is the table that is changed.
     pub(crate) fn swaps(&self) -> bool {
         self.words == SWAP
+    }
+
+    /// Whether the run drops snapshots.
+    pub(crate) fn prunes(&self) -> bool {
+        self.words == PRUNE
     }
 
     /// Whether the run restores: it makes no new night.
@@ -149,6 +157,30 @@ fn failed_over(world: &mut World<'_>) {
     world.must(SWAP, 0);
     world.mirror = "src";
     trees::edit(&world.mir(), &mut world.random);
+}
+
+/// Some nights in which much got other content, and nothing went: the last two stay.
+fn aged(world: &mut World<'_>) {
+    world.keep("last 2");
+    world.night(INIT, "one");
+    for name in ["two", "three", "four"] {
+        trees::rewrite(&world.src(), &mut world.random);
+        world.night(NIGHT, name);
+    }
+    world.expect_pruned(2);
+}
+
+/// A prune that was killed somewhere, and perhaps a night after it.
+fn pruned_and_killed(world: &mut World<'_>) {
+    aged(world);
+    let at = 1 + world.random.below(30);
+    let fault = if world.random.one_in(2) { Fault::KillBefore } else { Fault::KillAfter };
+    trace::run(&mut world.command(PRUNE), fault, u64::try_from(at).unwrap(), true);
+    if world.random.one_in(2) {
+        trees::rewrite(&world.src(), &mut world.random);
+        world.night(NIGHT, "five");
+        world.expect_pruned(2);
+    }
 }
 
 /// A night that was killed somewhere.

@@ -103,6 +103,16 @@ fn is_file(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|facts| facts.is_file())
 }
 
+/// About half of the files get other content; nothing comes or goes.
+pub(crate) fn rewrite(root: &Path, random: &mut Random) {
+    for path in names(root).1.iter().filter(|path| is_file(path)) {
+        if random.one_in(2) {
+            let length = 2000 + random.below(20_000);
+            fs::write(path, random.bytes(length)).unwrap();
+        }
+    }
+}
+
 /// Files are edited, appended to, deleted, touched, given away; new ones come.
 pub(crate) fn edit(root: &Path, random: &mut Random) {
     let (dirs, others) = names(root);

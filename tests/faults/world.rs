@@ -18,6 +18,8 @@ pub(crate) struct World<'a> {
     acknowledged: Vec<(String, u64)>,
     /// The tree that is the mirror now.
     pub(crate) mirror: &'static str,
+    /// What a prune must come to: how many snapshots, and at most so many bytes of packs.
+    pruned: Option<(usize, u64)>,
 }
 
 impl<'a> World<'a> {
@@ -30,7 +32,8 @@ impl<'a> World<'a> {
         let [one, other] = DIRS;
         let table = format!("TARGET data\n  SOURCE src\n  MIRROR mir\n  DIR {one}\n  DIR {other}\n");
         fs::write(root.join("backup.tab"), table).unwrap();
-        let mut world = Self { root, random: Random::new(seed), judge, acknowledged: Vec::new(), mirror: "mir" };
+        let mut world =
+            Self { root, random: Random::new(seed), judge, acknowledged: Vec::new(), mirror: "mir", pruned: None };
         trees::plant(&world.src(), &mut world.random);
         world
     }
@@ -101,6 +104,47 @@ impl<'a> World<'a> {
         } else {
             self.remember(name, "nothing");
         }
+    }
+
+    /// Puts a KEEP into the table.
+    pub(crate) fn keep(&self, rules: &str) {
+        let table = fs::read_to_string(self.root.join("backup.tab")).unwrap();
+        fs::write(self.root.join("backup.tab"), table.replacen("  DIR", &format!("  KEEP {rules}\n  DIR"), 1)).unwrap();
+    }
+
+    /// From here on only the last so many nights must be there. Their room is what a new store of only those takes, and a tenth of it.
+    pub(crate) fn expect_pruned(&mut self, count: usize) {
+        let gone = self.acknowledged.len() - count;
+        self.acknowledged.drain(..gone);
+        let fresh = self.root.join("fresh");
+        fs::remove_dir_all(&fresh).ok();
+        fs::create_dir_all(fresh.join("src")).unwrap();
+        let table =
+            format!("TARGET fresh\n  SOURCE src\n  MIRROR mir\n  DIR {}\n  DIR {}\n  HOLD 100%\n", DIRS[0], DIRS[1]);
+        fs::write(fresh.join("backup.tab"), table).unwrap();
+        for (n, (_, sequence)) in self.acknowledged.clone().into_iter().enumerate() {
+            // Onto nothing: what is overwritten would become a snapshot.
+            fs::remove_dir_all(fresh.join("src")).unwrap();
+            fs::create_dir(fresh.join("src")).unwrap();
+            self.must(&format!("-restore data --snapshot {sequence} --to fresh/src"), 0);
+            let night = if n == 0 { "-backup --init fresh" } else { "-backup fresh" };
+            let mut command = self.command(night);
+            assert!(command.current_dir(&fresh).status().unwrap().success(), "{}", self.said());
+        }
+        let bytes = bytes_in(&fresh.join("mir/.backup/store/packs"));
+        fs::remove_dir_all(&fresh).unwrap();
+        self.pruned = Some((count, bytes + bytes / 10 + SMALL));
+    }
+
+    /// Exactly those are there, and their room is no more than that.
+    pub(crate) fn is_pruned(&mut self) -> Result<(), String> {
+        let Some((count, most)) = self.pruned else { return Ok(()) };
+        let there = self.snapshots()?.len();
+        if there != count {
+            return Err(format!("there are {there} snapshots, and not {count}"));
+        }
+        let bytes = bytes_in(&self.root.join("mir/.backup/store/packs"));
+        if bytes > most { Err(format!("there are {bytes} bytes in packs, and not {most}")) } else { Ok(()) }
     }
 
     /// People work on the source.
@@ -188,6 +232,19 @@ impl<'a> World<'a> {
         let left: Vec<_> = names(&self.root).into_iter().filter(|name| name.starts_with("tmp-")).collect();
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?} are left beside the table")) }
     }
+}
+
+/// Bytes that tiny packs may have more than others, for their heads and tails.
+const SMALL: u64 = 3000;
+
+/// Bytes of all files below a folder.
+fn bytes_in(folder: &Path) -> u64 {
+    let mut sum = 0;
+    for item in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let facts = item.metadata().unwrap();
+        sum += if facts.is_dir() { bytes_in(&item.path()) } else { facts.len() };
+    }
+    sum
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -18,7 +18,7 @@ pub(crate) struct Options {
     pub(crate) double: usize,
 }
 
-/// What a part has: one site of each file system, its eight steps, so many states of each.
+/// What a part has: one site of each file system, its nine steps, so many states of each.
 const PART: usize = 32;
 
 /// What a campaign has of each step at most, so that many seeds are tried.
@@ -33,7 +33,7 @@ impl Options {
             seed: 1,
             jobs: (cores * 2).max(3),
             sites: Some(3),
-            states: 3 * 8 * PART,
+            states: 3 * STEPS * PART,
             states_a_step: PART,
             double: 8,
         };

@@ -1,10 +1,11 @@
-//! A place to work in: a source in memory, a volume that can lose its power, a table with three targets, and a judge.
+//! A place to work in: a source in memory, a volume that can lose its power, a table with four targets, and a judge.
 //!
 //! | target    | SOURCE         | MIRROR, on the volume |
 //! |-----------|----------------|-----------------------|
 //! | `data`    | in memory      | `mirror`              |
 //! | `here`    | `work`, on the volume too: what is restored in place | `here` |
 //! | `adopted` | that of `data` | `adopted`             |
+//! | `old`     | one of its own in memory | `old`; the last two nights are kept |
 
 use super::judge::Judge;
 use super::recorder::Shelf;
@@ -56,6 +57,7 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) fn new(folder: &Path, shelf: &Arc<Shelf>, fs: Fs, seed: u64) -> Self {
         fs::create_dir_all(folder.join("source")).unwrap();
+        fs::create_dir_all(folder.join("old source")).unwrap();
         let volume = Volume::new(shelf, fs, &folder.join("volume"));
         let site = Self {
             folder: folder.to_owned(),
@@ -70,7 +72,9 @@ impl Site {
         };
         let table = target("data", &site.source(), "mirror")
             + &target("here", &site.on_volume("work"), "here")
-            + &target("adopted", &site.source(), "adopted");
+            + &target("adopted", &site.source(), "adopted")
+            + &target("old", &site.old_source(), "old")
+            + "  KEEP last 2\n";
         fs::write(site.table(), table).unwrap();
         site
     }
@@ -81,6 +85,10 @@ impl Site {
 
     pub(crate) fn source(&self) -> PathBuf {
         self.folder.join("source")
+    }
+
+    pub(crate) fn old_source(&self) -> PathBuf {
+        self.folder.join("old source")
     }
 
     pub(crate) fn on_volume(&self, path: &str) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use super::site::{Acknowledged, Site};
 use super::volume::tool;
-use super::workload::{edit, meddle, plant};
+use super::workload::{edit, meddle, plant, rewrite};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,8 +36,8 @@ pub(crate) enum Again {
     MayBeHeld,
 }
 
-pub(crate) const STEPS: [fn(&mut Site) -> Step; 8] =
-    [first, night, second_night, held, approved, restored, restored_elsewhere, adopted];
+pub(crate) const STEPS: [fn(&mut Site) -> Step; 9] =
+    [first, night, second_night, held, approved, restored, restored_elsewhere, adopted, pruned];
 
 impl Step {
     pub(crate) fn store(&self, site: &Site) -> PathBuf {
@@ -136,6 +136,27 @@ fn adopted(site: &mut Site) -> Step {
     });
     let words = "-backup --init adopted".to_owned();
     Step { target: "adopted", words, tree, ..data(site, "adopted", Some("a8"), "s4") }
+}
+
+/// Of five nights in which only content changed the last two stay.
+fn pruned(site: &mut Site) -> Step {
+    let (source, store) = (site.old_source(), site.on_volume("old/.backup/store"));
+    plant(&source, &mut site.rng);
+    site.mounted(|site| {
+        for (sequence, name) in [(1, "p1"), (2, "p2"), (3, "p3"), (4, "p4"), (5, "p5")] {
+            let words = if sequence == 1 { "-backup --init old" } else { "-backup old" };
+            site.judge.remember(name, &source);
+            site.program(words).ended(&[0]).unwrap_or_else(|why| panic!("{why}"));
+            if sequence > 3 {
+                site.acknowledged.push(Acknowledged { store: store.clone(), sequence, listing: name.to_owned() });
+            }
+            if sequence < 5 {
+                rewrite(&source, &mut site.rng);
+            }
+        }
+    });
+    let words = "-prune old".to_owned();
+    Step { target: "old", words, tree: site.on_volume("old"), ..data(site, "pruned", Some("p5"), "p5") }
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -118,6 +118,15 @@ pub(crate) fn edit(tree: &Path, rng: &mut Rng) {
     }
 }
 
+/// About a third of the files get other content; nothing comes or goes.
+pub(crate) fn rewrite(tree: &Path, rng: &mut Rng) {
+    for file in files(tree) {
+        if file.symlink_metadata().unwrap().is_file() && rng.u8(..3) == 0 {
+            write(&file, rng);
+        }
+    }
+}
+
 /// What somebody does on a mirror that is live: a few files new, other and gone.
 pub(crate) fn meddle(tree: &Path, rng: &mut Rng) {
     let files = files(tree);

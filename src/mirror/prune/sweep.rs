@@ -12,7 +12,7 @@ use crate::store::sweep::pack_name;
 use crate::store::sweep::plan::Plan;
 use crate::store::{Error as StoreError, Store};
 
-/// Room that is left free for others.
+/// Room that is left free for others: an eighth of what there is, but no more than this.
 const SPARE: u64 = 64 << 20;
 
 /// What a plan would come to.
@@ -68,7 +68,7 @@ impl Sweeper<'_> {
     /// Bytes that may be copied before anything more is given back.
     fn room(&self) -> Result<u64, Error> {
         let free = Space::at_last(self.store.layout().root())?.free;
-        Ok(free.saturating_sub(SPARE).saturating_sub(self.store.index_bytes().saturating_mul(2)))
+        Ok((free - (free / 8).min(SPARE)).saturating_sub(self.store.index_bytes().saturating_mul(2)))
     }
 
     fn remove_unused(&mut self, packs: Vec<Use>) -> Result<(), Error> {
