@@ -205,19 +205,22 @@ pub const RECORDS_BYTES: usize = 1 << 20;
 /// Answers that all records of a store may take.
 pub const RECORDS_ANSWERS: usize = 128;
 
+/// Paths that the patterns of a restore may match, what is in a folder that matches not counted.
+pub const RESTORE_MATCHES: usize = 10_000;
+
 /// Decoded manifest nodes that are kept while snapshots are browsed: bytes, about.
-pub const BROWSED_NODES: usize = 48 << 20;
+pub const BROWSED_NODES: usize = 32 << 20;
 /// The same of chunks of content, ...
-pub const BROWSED_CHUNKS: usize = 48 << 20;
+pub const BROWSED_CHUNKS: usize = 32 << 20;
 /// ... of lists of extents, ...
 pub const BROWSED_LISTS: usize = 8 << 20;
 /// ... and of the counts of hard links.
-pub const BROWSED_LINKS: usize = 16 << 20;
+pub const BROWSED_LINKS: usize = 8 << 20;
 /// Manifest nodes of which the hard links are known.
 pub const BROWSED_LINKS_NODES: usize = 128 << 10;
 /// Bytes of a file that are asked for before they are read, where they come from afar.
 pub const BROWSED_AHEAD: u64 = 8 << 20;
 /// Threads that answer who browses.
-pub const BROWSE_THREADS: usize = 8;
+pub const BROWSE_THREADS: usize = 4;
 /// Different messages that are told once each while snapshots are browsed.
 pub const BROWSE_MESSAGES: usize = 1000;

@@ -273,6 +273,22 @@ pub fn shown_path(path: &Path) -> String {
     shown(called::called(path).as_os_str().as_bytes())
 }
 
+/// Bytes as a shell takes them for one word, in one line that can be shown.
+pub fn typed(bytes: &[u8]) -> String {
+    let is_plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-+:,@%".contains(b);
+    let text = shown(bytes);
+    if bytes.iter().all(is_plain) {
+        text
+    } else if text.as_bytes() == bytes {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    } else {
+        // What is shown as \xNN means the byte there.
+        let quoted: Vec<u8> =
+            bytes.iter().flat_map(|b| if b"'\\".contains(b) { vec![b'\\', *b] } else { vec![*b] }).collect();
+        format!("$'{}'", shown(&quoted))
+    }
+}
+
 fn escape_into(text: &mut String, bytes: &[u8]) {
     for byte in bytes {
         // Writing to a String cannot fail.
@@ -287,7 +303,7 @@ fn is_unsafe(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{RelPath, shown};
+    use super::{RelPath, shown, typed};
 
     fn path(text: &str) -> RelPath {
         RelPath::new(text).unwrap()
@@ -341,6 +357,21 @@ mod tests {
         assert!(path("a").is_within(&path("a")) && !path("a").is_below(&path("a")));
         assert!(!path("ab").is_within(&path("a")));
         assert!(path("x").is_below(&RelPath::root()));
+    }
+
+    #[test]
+    fn what_is_typed_is_one_word_to_a_shell() {
+        for (bytes, wanted) in [
+            (b"d/a.fits".as_slice(), "d/a.fits"),
+            (b"it's here", r"'it'\''s here'"),
+            (b"a*[b", "'a*[b'"),
+            (b"a\nb'\\\xff", r"$'a\x0ab\'\\\xff'"),
+        ] {
+            assert_eq!(typed(bytes), wanted);
+            let echoed =
+                std::process::Command::new("bash").args(["-c", &format!("printf %s {wanted}")]).output().unwrap();
+            assert_eq!(echoed.stdout, bytes);
+        }
     }
 
     #[test]

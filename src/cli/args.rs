@@ -252,12 +252,14 @@ pub(super) struct AgentArgs {
 pub(super) struct RestoreArgs {
     /// Name of the target in backup.tab
     pub(super) target: String,
-    /// What to restore, relative to the target (detrend/2003/bias.fits); all DIRs, when left out
+    /// What to restore, relative to the target (detrend/2003/bias.fits); all DIRs, when left out. What is no path of the snapshot is a pattern
+    /// ('detrend/*/bias*.fits'; ** crosses folders)
     pub(super) paths: Vec<OsString>,
     /// From this snapshot
     #[arg(long, value_name = "N", conflicts_with = "at")]
     pub(super) snapshot: Option<u64>,
-    /// From the newest snapshot at or before this time: 2026-11-21, "2026-11-21 03:00", "2 days ago"
+    /// From the newest snapshot at or before this time: 2026-11-21, "2026-11-21 03:00", yesterday, tuesday (the last one
+    /// before today), "tuesday 03:00", "2 weeks ago"
     #[arg(long, value_name = "TIME")]
     pub(super) at: Option<String>,
     /// To this place instead of SOURCE

@@ -56,7 +56,7 @@ pub(super) fn which(number: Option<u64>, at: Option<&str>, now: crate::entry::Ti
         (_, Some(n)) => Ok(Which::Number(n)),
         (Some(text), None) => time::parse(text, now).map(Which::At).ok_or_else(|| {
             let text = shown(text.as_bytes());
-            Failure::usage(format!("--at {text}: not a time; as 2026-11-21, \"2026-11-21 03:00\" or \"2 days ago\""))
+            Failure::usage(format!("--at {text}: not a time; as 2026-11-21, \"2026-11-21 03:00\", yesterday, tuesday, \"tuesday 03:00\" or \"2 days ago\""))
         }),
         (None, None) => Ok(Which::Newest),
     }

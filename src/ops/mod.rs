@@ -19,6 +19,7 @@ pub mod mount;
 mod now;
 mod owners;
 mod past;
+mod paths;
 pub mod pattern;
 pub mod pins;
 pub mod places;

@@ -2,6 +2,7 @@
 //!
 //! What would be overwritten or removed is in a snapshot of its own before anything is touched, so a restore can be undone.
 
+use super::paths::Wanted;
 use super::places::{Ends, open_tree};
 use super::snapshots::{Which, find};
 use super::stage::PlaceStage;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 /// Options of the command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Options {
-    /// What to restore, relative to the target; nothing means all DIRs.
+    /// What to restore, relative to the target, or patterns of it; nothing means all DIRs.
     pub paths: Vec<RelPath>,
     /// From which snapshot.
     pub which: Which,
@@ -147,10 +148,10 @@ fn from(
     let (place, what) = destination(ends, options)?;
     let name = if options.to.is_none() { ends.source.name() } else { shown_path(place) };
     let record = choose(ends, mirror, options, context)?;
-    let selection = selection(ends, &record, options)?;
+    let paths = Wanted { mirror, target: &ends.target.name, record: &record }.meant(&options.paths)?;
+    let selection = selection(ends, &record, paths, options.delete)?;
     let end = Near::new(&ends.target.name, place, None);
     guards::place_is_no_mirror(&end, ends, selection.tops())?;
-    require_paths(mirror, &record, &options.paths)?;
     if options.to.is_some() && !options.dry_run {
         Dir::open_or_make(place).map_err(|e| FsError::new("make the folder", place, e))?;
     }
@@ -209,25 +210,11 @@ fn choose(
 }
 
 /// The part of the tree that is meant: the PATHs, or the DIRs of the snapshot.
-fn selection(ends: &Ends<'_>, record: &Record, options: &Options) -> Result<Selection, Error> {
-    let tops = if options.paths.is_empty() { record.dirs.clone() } else { options.paths.clone() };
+fn selection(ends: &Ends<'_>, record: &Record, paths: Vec<RelPath>, delete: bool) -> Result<Selection, Error> {
+    let tops = if paths.is_empty() { record.dirs.clone() } else { paths };
     // What was excluded since may be brought back, but what is excluded is never removed.
-    let excludes: &[String] = if options.delete { &ends.target.excludes } else { &[] };
+    let excludes: &[String] = if delete { &ends.target.excludes } else { &[] };
     Selection::new(tops, excludes).map_err(|e| Error::Refused(e.to_string()))
-}
-
-/// Every PATH must be in the snapshot: a typing error must not look like success.
-fn require_paths(mirror: &dyn MirrorService, record: &Record, paths: &[RelPath]) -> Result<(), Error> {
-    let known_absent =
-        |path: &RelPath| record.kind == Kind::Rescue && record.dirs.iter().any(|dir| path.is_within(dir));
-    for path in paths.iter().filter(|path| !known_absent(path)) {
-        let mut cursor = Cursor::new(record.root, mirror.reader()?)?;
-        cursor.seek(path)?;
-        if !cursor.peek()?.is_some_and(|entry| entry.path.is_within(path)) {
-            return Err(Error::Refused(format!("{path} is not in snapshot {} (nothing was written)", record.sequence)));
-        }
-    }
-    Ok(())
 }
 
 impl Run<'_> {

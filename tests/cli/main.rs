@@ -31,6 +31,7 @@ mod moves;
 mod nights;
 mod permissions;
 mod prune;
+mod restores;
 mod shared;
 mod sources;
 mod stage;
