@@ -16,7 +16,7 @@ use crate::store::chunks::ChunkReader;
 use std::sync::Arc;
 
 /// Memory that a decoded entry or child takes besides its bytes, about.
-const ITEM: usize = 256;
+const ITEM: usize = 448;
 
 /// A decoded node.
 #[derive(Debug)]
