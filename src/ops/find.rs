@@ -45,14 +45,16 @@ pub fn find(
     context: Context<'_>,
     tell: &mut dyn FnMut(&Story<'_>),
 ) -> Result<Report, Error> {
-    let (mut mirror, note) = open_to_read(&ends)?;
+    let (mirror, note) = open_to_read(&ends)?;
     if let Some(note) = note {
         context.monitor.note(&note);
     }
     let mut read = read(mirror.as_ref(), pattern, context.monitor)?;
+    let state = mirror.role().state;
     if !read.1.is_empty() {
         // Another run may have removed what was there when the store was opened: what is there now is read again.
-        (mirror, _) = open_to_read(&ends)?;
+        drop(mirror);
+        let (mirror, _) = open_to_read(&ends)?;
         read = self::read(mirror.as_ref(), pattern, context.monitor)?;
     }
     let (timeline, faults) = read;
@@ -60,7 +62,7 @@ pub fn find(
         context.monitor.wrong(fault);
     }
     let facts = timeline.snapshots().iter().map(|one| (one.sequence, one.time, one.kind, one.root));
-    let foretold = Foretold::of(&ends, facts, mirror.role().state, (context.now, zone))?;
+    let foretold = Foretold::of(&ends, facts, state, (context.now, zone))?;
     let snapshots = timeline.snapshots().len() as u64;
     let mut report = Report { snapshots, unread: faults.len() as u64, ..Report::default() };
     for (path, versions) in timeline.paths() {

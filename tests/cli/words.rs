@@ -263,7 +263,9 @@ fn numbers_and_times_that_are_none_are_refused() {
     site.run("-restore data ../d").ended(64).warns(&["../d: "]);
     site.run("-restore data --to=-far:/x").ended(64).warns(&["--to -far:/x: host -far begins with -"]);
     site.run("-restore data --snapshot 9").ended(2).warns(&["data: there is no snapshot 9"]);
-    site.run("-restore data d/nothing").ended(2).warns(&["d/nothing is not in snapshot 1, nor in any other (nothing was written)"]);
+    site.run("-restore data d/nothing")
+        .ended(2)
+        .warns(&["d/nothing is not in snapshot 1, nor in any other (nothing was written)"]);
 }
 
 #[test]
