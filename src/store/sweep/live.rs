@@ -115,8 +115,12 @@ impl Live {
     /// Proves that everything that is needed is found by another index, in packs that are there.
     pub fn prove(&self, index: &IndexFile, is_gone: &dyn Fn(&Id) -> bool) -> Result<(), Error> {
         let rows = self.index.files().iter().flat_map(Table::chunks);
-        for (_, row) in (0..).zip(rows).filter(|(number, _)| self.needed.has(*number)) {
+        for (number, row) in (0..).zip(rows) {
+            // An index that cannot be read any more says so for each row, without end.
             let row = row?;
+            if !self.needed.has(number) {
+                continue;
+            }
             let place = index.find(&row.id)?;
             if place.is_none_or(|place| place.length != row.length || is_gone(&place.pack)) {
                 return Err(Error::MissingChunk(row.id));
