@@ -1,7 +1,7 @@
 //! Retention: which snapshots KEEP keeps, and why (floor 2). Pure: snapshots, rules, a time and a zone in; a verdict on each snapshot out.
 //!
-//! What must stay true: order is by sequence; nothing is dropped because of a clock. [`clocks`] says which times may be believed and how old that
-//! makes a snapshot, [`period`] in which day, week, month or year it was taken. Rules only keep: what none of them keeps is dropped.
+//! What must stay true: order is by sequence; nothing is dropped because of a clock. `clocks` says which times may be believed and how old that
+//! makes a snapshot, `period` in which day, week, month or year it was taken. Rules only keep: what none of them keeps is dropped.
 //!
 //! A snapshot that is the last to have some path stays for `lastcopy` (a year unless KEEP says otherwise) after the path vanished from SOURCE: so
 //! whatever is deleted there can be brought back so long, in its last version.

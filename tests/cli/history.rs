@@ -306,6 +306,10 @@ fn a_record_or_manifest_that_is_damaged_is_named_and_the_rest_is_answered() {
     site.run("-diff data 1 3").ended(0);
     site.run("-diff data 1 2").ended(2);
     fs::write(&record, &good).unwrap();
+    // Of a mirror on another host the operator remembers manifests, and does not read them again.
+    if std::env::var_os("BACKUP_TEST_HOSTS").is_some() {
+        return;
+    }
     // The newest pack has the last manifest, and nothing that others need.
     let newest = site.packs().into_iter().max_by_key(|pack| pack.metadata().unwrap().modified().unwrap()).unwrap();
     let bytes = fs::read(&newest).unwrap();

@@ -1,6 +1,6 @@
 //! Finding chunks: immutable sorted files that are searched where they lie (floor 2).
 //!
-//! [`mod@file`] searches one, [`table`] reads one through, [`build`] writes one, [`merge`] joins several, [`sift`] does so without some packs, [`set`] is all of them together with what is not yet in any.
+//! [`mod@file`] searches one, [`table`] reads one through, [`build`] writes one, [`merge`] joins several, `sift` does so without some packs, [`set`] is all of them together with what is not yet in any.
 
 pub mod build;
 pub mod file;
